@@ -122,15 +122,16 @@ def _download(artifact: Artifact, cache: Path, tell: _Tell) -> None:
         except httpx.HTTPError as error:
             if attempt == ATTEMPTS:
                 raise DownloadFailed(
-                    f"{artifact.coordinate} could not be fetched ({type(error).__name__}). Check the network, a "
-                    f"proxy (HTTPS_PROXY) or name a Maven mirror in {MIRROR}; then start again: what has arrived is kept."
+                    f"{artifact.coordinate} could not be fetched ({type(error).__name__}). Check the network and "
+                    f"HTTPS_PROXY, or name a Maven mirror in {MIRROR}; then start again: what has arrived is kept."
                 ) from error
     found = hashlib.sha256(part.read_bytes()).hexdigest()
     if found != artifact.sha256:
         part.unlink()
         raise HashMismatch(
             f"{artifact.coordinate} arrived with SHA-256 {found}, but the lock names {artifact.sha256}. "
-            f"It was thrown away. Start again; if it happens again, the mirror or a proxy alters files: name another one in {MIRROR}."
+            f"It was thrown away. Start again; if it happens again, the mirror or a proxy alters files: "
+            f"name another one in {MIRROR}."
         )
     part.replace(path)
 

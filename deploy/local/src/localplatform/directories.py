@@ -1,5 +1,5 @@
-"""Where downloads and state live: outside the checkout, in the XDG directories, or in system directories for root, so that the
-unprivileged user PostgreSQL runs as can reach them. FACTORING_CRM_CACHE and FACTORING_CRM_HOME override either."""
+"""Where downloads and state live: outside the checkout, in the XDG directories, or in system directories for root, so
+that the unprivileged user PostgreSQL runs as can reach them. FACTORING_CRM_CACHE and FACTORING_CRM_HOME override."""
 
 import os
 import platform
@@ -59,6 +59,7 @@ def machine() -> str:
     if not system or not cpu or (system == "linux" and platform.libc_ver()[0] != "glibc"):
         raise UnsupportedPlatform(
             f"There is no native PostgreSQL for {sys.platform} on {platform.machine()} in the lock "
-            "(Linux with glibc or macOS, x86-64 or arm64): use docker-compose.yml, or set TEST_POSTGRES_URL and TEST_KAFKA_BOOTSTRAP."
+            "(Linux with glibc or macOS, x86-64 or arm64): use containers, or servers of "
+            "your own by TEST_POSTGRES_URL and TEST_KAFKA_BOOTSTRAP."
         )
     return f"{system}-{cpu}"

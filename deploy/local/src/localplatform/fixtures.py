@@ -1,10 +1,9 @@
-"""The pytest plugin that finds the tests' real PostgreSQL and Kafka: an address from the environment (TEST_POSTGRES_URL,
-TEST_KAFKA_BOOTSTRAP), else containers where an engine answers, else native processes. Tests do not know which."""
+"""The pytest plugin that finds the tests' real PostgreSQL and Kafka: an address from the environment
+(TEST_POSTGRES_URL, TEST_KAFKA_BOOTSTRAP), else containers where an engine answers, else native processes. Tests do not know which."""
 
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,11 @@ from localplatform import testservers
 def test_servers() -> Iterator[testservers.Servers]:
     """Both servers, shared by all workers of this test run."""
     url, bootstrap = os.environ.get("TEST_POSTGRES_URL"), os.environ.get("TEST_KAFKA_BOOTSTRAP")
-    with ExitStack() as stack:
-        started = (
-            testservers.Servers("", "", "") if url and bootstrap else stack.enter_context(testservers.shared(_run()))
-        )
-        yield testservers.Servers(
-            url or started.postgres_url, bootstrap or started.kafka_bootstrap, started.by or "environment"
-        )
+    if url and bootstrap:
+        yield testservers.Servers(url, bootstrap, "environment")
+        return
+    with testservers.shared(_run()) as started:
+        yield testservers.Servers(url or started.postgres_url, bootstrap or started.kafka_bootstrap, started.by)
 
 
 @pytest.fixture(scope="session")

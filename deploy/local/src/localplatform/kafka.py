@@ -1,5 +1,5 @@
-"""A native Apache Kafka on loopback: one KRaft process, broker and controller together, on the Java of a Python wheel. The short
-session timeout lets a broker that was killed come back within three seconds."""
+"""A native Apache Kafka on loopback: one KRaft process, broker and controller together, on the Java of a Python wheel.
+The short session timeout lets a broker that was killed come back within three seconds."""
 
 import base64
 import os

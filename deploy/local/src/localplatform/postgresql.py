@@ -1,5 +1,5 @@
-"""A native PostgreSQL 18 on loopback: initialised once with the builtin C.UTF-8 locale (under plain C, trigrams find no Chinese
-text), run as an unprivileged user when we are root."""
+"""A native PostgreSQL 18 on loopback: initialised once with the builtin C.UTF-8 locale (under plain C, trigrams find no
+Chinese text), run as an unprivileged user when we are root."""
 
 import os
 import secrets

@@ -1,5 +1,5 @@
-"""Children that never outlive us: each is told by the kernel when its parent dies (Linux), writes to its own log file, and is
-stopped with the signal it calls clean."""
+"""Children that never outlive us: each is told by the kernel when its parent dies (Linux), writes to its own log file,
+and is stopped with the signal it calls clean."""
 
 import asyncio
 import ctypes

@@ -1,5 +1,6 @@
-"""One PostgreSQL and one Kafka shared by every worker of a test run. A keeper process owns them: it holds them while any test
-process holds the run's lease (a shared file lock, which falls with its process), and stops them when the last one has gone."""
+"""One PostgreSQL and one Kafka shared by every worker of a test run. A keeper process owns them: it holds them while any
+test process holds the run's lease (a shared file lock, which falls with its process), and stops them when the last one
+has gone."""
 
 import argparse
 import asyncio
@@ -11,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ PATIENCE = 900
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the run's servers are: the superuser's address of PostgreSQL, Kafka's bootstrap address, and who runs them."""
+    """The superuser's address of PostgreSQL, Kafka's bootstrap address, and who runs them."""
 
     postgres_url: str
     kafka_bootstrap: str
@@ -40,7 +41,7 @@ class Servers:
 
 
 @contextmanager
-def shared(run: Path) -> Iterator[Servers]:
+def shared(run: Path) -> Generator[Servers]:
     """The servers of the run that this directory stands for; started by the first who asks."""
     run.mkdir(parents=True, exist_ok=True)
     run.chmod(0o755)
@@ -98,18 +99,9 @@ async def keep(run: Path) -> None:
             fresh.chmod(0o600)
             fresh.replace(run / "address.json")
             lease = stack.enter_context((run / "lease").open("a"))
-            while not _nobody_left(lease.fileno()):
-                await asyncio.sleep(0.5)
+            await asyncio.to_thread(fcntl.flock, lease, fcntl.LOCK_EX)
             (run / "address.json").unlink()
     shutil.rmtree(run, ignore_errors=True)
-
-
-def _nobody_left(lease: int) -> bool:
-    try:
-        fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 async def _native(stack: AsyncExitStack, run: Path) -> Servers:
