@@ -1,0 +1,1 @@
+"""What the bank's other systems tell: one module per system."""
