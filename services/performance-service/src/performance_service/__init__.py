@@ -1,0 +1,1 @@
+"""Staff performance: the organisation, who answers for which client, and KPIs that can name every event behind them."""

@@ -1,0 +1,203 @@
+"""Events become facts (`project`), and facts that changed ask for a new measurement (`react`).
+
+A measurement is due work, so that a thousand events in a month cost one measurement and not a thousand.
+"""
+
+from datetime import date, timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contracts import Event
+from contracts.client import RmAssigned
+from contracts.engagement import (
+    ComplaintDeadlineMissed,
+    ComplaintExtended,
+    ComplaintFiled,
+    ComplaintReopened,
+    ComplaintResolved,
+    ComplaintWithdrawn,
+    VisitCancelled,
+    VisitCompleted,
+    VisitMissed,
+    VisitPlanned,
+)
+from contracts.risk import ExposureChanged
+from eventing import Subscriptions
+from performance_service.kpis.definitions import Kpi, Month
+from performance_service.kpis.facts import Deed, Exposure
+from servicekit.scheduling import schedule
+
+MEASUREMENTS: Final = UUID("f2a1b1e7-6a52-5b0a-8f3f-2d4f5f6e7a81")
+SETTLING: Final = timedelta(seconds=1)
+
+on = Subscriptions()
+
+COMPLAINTS, VISITS = Kpi.COMPLAINT_DEADLINES_KEPT, Kpi.VISITS_ON_TIME
+
+
+async def _deed(tx: AsyncSession, kpi: Kpi, deed_id: UUID, event: Event, client_id: UUID) -> Deed:
+    """The fact the event is about, made where this is the first we hear of it."""
+    deed = await tx.get(Deed, deed_id, with_for_update=True)
+    if deed is None:
+        deed = Deed(id=deed_id, kpi=kpi, entity_id=event.entity_id, client_id=client_id, event_ids=[])
+        deed.due_on = deed.done_on = None
+        deed.missed = deed.dropped = False
+        tx.add(deed)
+    assert event.meta is not None
+    deed.event_ids = [*deed.event_ids, event.meta.id]
+    return deed
+
+
+@on.project(ComplaintFiled)
+async def a_complaint_is_to_be_answered(event: ComplaintFiled, tx: AsyncSession) -> None:
+    deed = await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+    deed.due_on = event.due_on
+    deed.decide()
+
+
+@on.project(ComplaintExtended)
+async def its_deadline_moves(event: ComplaintExtended, tx: AsyncSession) -> None:
+    deed = await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+    deed.due_on, deed.missed = event.due_on, False
+    deed.decide()
+
+
+@on.project(ComplaintResolved)
+async def it_is_answered(event: ComplaintResolved, tx: AsyncSession) -> None:
+    deed = await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+    deed.due_on, deed.done_on = event.due_on, event.answered_on
+    deed.decide()
+
+
+@on.project(ComplaintReopened)
+async def it_is_to_be_answered_again(event: ComplaintReopened, tx: AsyncSession) -> None:
+    """The first answer stands as the verdict; a reopened complaint's second answer is judged anew when it comes."""
+    await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+
+
+@on.project(ComplaintDeadlineMissed)
+async def its_deadline_passed(event: ComplaintDeadlineMissed, tx: AsyncSession) -> None:
+    deed = await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+    deed.due_on, deed.missed = event.due_on, True
+    deed.decide()
+
+
+@on.project(ComplaintWithdrawn)
+async def it_is_withdrawn(event: ComplaintWithdrawn, tx: AsyncSession) -> None:
+    deed = await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+    deed.dropped = True
+    deed.decide()
+
+
+@on.project(VisitPlanned)
+async def a_visit_is_to_be_made(event: VisitPlanned, tx: AsyncSession) -> None:
+    deed = await _deed(tx, VISITS, event.visit_id, event, event.client_id)
+    deed.due_on = event.due_on
+    deed.decide()
+
+
+@on.project(VisitCompleted)
+async def it_is_made(event: VisitCompleted, tx: AsyncSession) -> None:
+    deed = await _deed(tx, VISITS, event.visit_id, event, event.client_id)
+    deed.due_on, deed.done_on = event.due_on, event.completed_on
+    deed.decide()
+
+
+@on.project(VisitMissed)
+async def its_day_passed(event: VisitMissed, tx: AsyncSession) -> None:
+    deed = await _deed(tx, VISITS, event.visit_id, event, event.client_id)
+    deed.due_on, deed.missed = event.due_on, True
+    deed.decide()
+
+
+@on.project(VisitCancelled)
+async def it_is_cancelled(event: VisitCancelled, tx: AsyncSession) -> None:
+    deed = await _deed(tx, VISITS, event.visit_id, event, event.client_id)
+    deed.dropped = True
+    deed.decide()
+
+
+@on.project_batch(ExposureChanged)
+async def exposure_as_of_a_day(events: list[ExposureChanged], tx: AsyncSession) -> None:
+    """The highest revision of a day wins, in whatever order revisions come."""
+    latest: dict[tuple[UUID, date], ExposureChanged] = {}
+    for event in events:
+        known = latest.get((event.client_id, event.as_of))
+        if known is None or known.revision < event.revision:
+            latest[(event.client_id, event.as_of)] = event
+    fresh = insert(Exposure).values(
+        [
+            {
+                "client_id": event.client_id,
+                "as_of": event.as_of,
+                "entity_id": event.entity_id,
+                "revision": event.revision,
+                "balance": event.balance.amount,
+                "overdue": event.overdue.amount,
+                "currency": event.balance.currency,
+                "event_id": event.meta.id if event.meta else None,
+            }
+            for event in latest.values()
+        ]
+    )
+    columns = ("entity_id", "revision", "balance", "overdue", "currency", "event_id")
+    await tx.execute(
+        fresh.on_conflict_do_update(
+            index_elements=["client_id", "as_of"],
+            set_={column: fresh.excluded[column] for column in columns},
+            where=Exposure.revision < fresh.excluded.revision,
+        )
+    )
+
+
+async def measure_soon(tx: AsyncSession, event: Event, kpi: Kpi, since: date) -> None:
+    """Have the months from `since` on measured again shortly; asking twice before that changes nothing."""
+    assert event.meta is not None
+    month = Month.of(since)
+    await schedule(
+        tx,
+        "kpis.measure",
+        clock="wall",
+        due_at=event.meta.known_at + SETTLING,
+        id=uuid5(MEASUREMENTS, f"{kpi}/{event.entity_id}/{month}"),
+        payload={"kpi": kpi, "entity_id": event.entity_id, "since": str(month)},
+    )
+
+
+async def _deed_changed(tx: AsyncSession, event: Event, deed_id: UUID) -> None:
+    deed = await tx.get_one(Deed, deed_id)
+    days = [day for day in (deed.decided_on, deed.due_on) if day is not None]
+    if days:
+        await measure_soon(tx, event, deed.kpi, min(days))
+
+
+@on.react(ComplaintExtended)
+@on.react(ComplaintResolved)
+@on.react(ComplaintWithdrawn)
+@on.react(ComplaintDeadlineMissed)
+async def measure_complaint_deadlines(
+    event: ComplaintExtended | ComplaintResolved | ComplaintWithdrawn | ComplaintDeadlineMissed, tx: AsyncSession
+) -> None:
+    await _deed_changed(tx, event, event.complaint_id)
+
+
+@on.react(VisitCompleted)
+@on.react(VisitMissed)
+@on.react(VisitCancelled)
+async def measure_visits(event: VisitCompleted | VisitMissed | VisitCancelled, tx: AsyncSession) -> None:
+    await _deed_changed(tx, event, event.visit_id)
+
+
+@on.react(ExposureChanged)
+async def measure_overdue_rate(event: ExposureChanged, tx: AsyncSession) -> None:
+    await measure_soon(tx, event, Kpi.PORTFOLIO_OVERDUE_RATE, event.as_of)
+
+
+@on.react(RmAssigned)
+async def measure_what_a_handover_moves(event: RmAssigned, tx: AsyncSession) -> None:
+    """A client that changes hands takes its figures along from that day on."""
+    for kpi in Kpi:
+        await measure_soon(tx, event, kpi, event.effective_at.date())

@@ -1,0 +1,107 @@
+"""The organisation over HTTP: read the tree, put a unit into it."""
+
+from typing import Annotated
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, Field
+
+from contracts.base import Currency, UnitCode
+from contracts.performance import UnitKind
+from eventing import emit
+from performance_service.organisation.model import Unit, UnitUnderItself, UnknownUnit
+from servicekit.auth import Principal, may
+from servicekit.clock import Now
+from servicekit.database import Tx
+from servicekit.problems import problems
+
+router = APIRouter(prefix="/organisation", tags=["organisation"])
+
+
+class NewUnit(BaseModel):
+    """A unit as it should be. Of a legal entity, the calendar, zone and currency hold for all below it."""
+
+    kind: UnitKind
+    parent: UnitCode | None = Field(default=None, description="The unit above; none for a legal entity.")
+    calendar: str = Field(default="CN", pattern=r"^[A-Z]{2}$", description="Holidays of this country, by ISO code.")
+    time_zone: str = Field(default="Asia/Shanghai", max_length=64, examples=["Asia/Shanghai"])
+    currency: Currency = "CNY"
+
+
+class UnitView(NewUnit):
+    """A unit as it stands."""
+
+    unit_id: UnitCode
+    team_id: str | None = None
+
+    @classmethod
+    def of(cls, unit: Unit) -> "UnitView":
+        return cls(
+            unit_id=unit.unit_id,
+            kind=unit.kind,
+            parent=unit.parent,
+            team_id=str(unit.team_id) if unit.team_id else None,
+            calendar=unit.calendar,
+            time_zone=unit.time_zone,
+            currency=unit.currency,
+        )
+
+
+async def _entity_of(tx: Tx, who: Principal, unit_id: str, body: NewUnit) -> Unit | None:
+    """The legal entity whose settings the unit takes; None when the unit is that entity itself."""
+    if body.kind is UnitKind.ENTITY:
+        if unit_id != who.entity_id or body.parent is not None:
+            raise UnknownUnit("path.unit_id", "a legal entity's unit has the entity's own id and no parent")
+        return None
+    entity = await tx.get(Unit, (who.entity_id, who.entity_id))
+    if entity is None:
+        raise UnknownUnit("body.parent", "create the legal entity's own unit first")
+    if body.parent is None or await tx.get(Unit, (who.entity_id, body.parent)) is None:
+        raise UnknownUnit("body.parent", "no such unit in this legal entity")
+    above: str | None = body.parent
+    while above is not None:
+        if above == unit_id:
+            raise UnitUnderItself(unit_id)
+        node = await tx.get_one(Unit, (who.entity_id, above))
+        above = node.parent
+    return entity
+
+
+@router.put("/units/{unit_id}", responses=problems(UnitUnderItself, UnknownUnit))
+async def put_unit(
+    unit_id: Annotated[UnitCode, Path()],
+    body: NewUnit,
+    tx: Tx,
+    who: Annotated[Principal, may("organisation:write")],
+    now: Now,
+    response: Response,
+) -> UnitView:
+    """Create a unit, or change it. Saying the same again changes nothing and tells nobody."""
+    entity = await _entity_of(tx, who, unit_id, body)
+    wanted = Unit.create(
+        who.entity_id,
+        unit_id,
+        body.kind,
+        parent=body.parent,
+        calendar=entity.calendar if entity else body.calendar,
+        zone=entity.time_zone if entity else body.time_zone,
+        currency=entity.currency if entity else body.currency,
+    )
+    unit = await tx.get(Unit, (who.entity_id, unit_id), with_for_update=True)
+    if unit is None:
+        tx.add(wanted)
+        emit(tx, wanted.changed(now))
+        response.status_code = 201
+        return UnitView.of(wanted)
+    if UnitView.of(unit) != UnitView.of(wanted):
+        unit.kind, unit.parent, unit.team_id = wanted.kind, wanted.parent, wanted.team_id
+        unit.calendar, unit.time_zone, unit.currency = wanted.calendar, wanted.time_zone, wanted.currency
+        emit(tx, unit.changed(now))
+    return UnitView.of(unit)
+
+
+@router.get("/units")
+async def list_units(tx: Tx, who: Annotated[Principal, may("organisation:read")]) -> list[UnitView]:
+    """The whole organisation of the asker's legal entity, a unit below its parent."""
+    units = await tx.scalars(sa.select(Unit).where(Unit.entity_id == who.entity_id).order_by(Unit.unit_id))
+    return [UnitView.of(unit) for unit in units]
