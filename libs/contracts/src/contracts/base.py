@@ -55,7 +55,7 @@ _TWELVE_PLACES: Final = Decimal("1E-12")
 def _exact(value: object) -> object:
     """Decimals come as Decimal, int or decimal string; a float has already lost what was meant."""
     if isinstance(value, bool | float):
-        raise ValueError("a decimal is given as a string or Decimal, never as a float")
+        raise ValueError("a decimal is never given as a float")  # noqa: TRY004 (Pydantic reports ValueError only)
     if isinstance(value, int):
         return Decimal(value)
     if isinstance(value, str):
@@ -103,9 +103,7 @@ EntityId = Annotated[
 ]
 BranchId = Annotated[
     str,
-    Field(
-        pattern=r"^[A-Z0-9][A-Z0-9-]{1,31}$", examples=["DEMO-FACTOR-SH"], description="The branch, if there is one."
-    ),
+    Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,31}$", examples=["DEMO-FACTOR-SH"], description="The branch, if any."),
 ]
 UnitCode = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,63}$", examples=["DEMO-FACTOR"])]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", examples=["C26"])]
@@ -339,7 +337,7 @@ class Event(BaseModel):
         return self
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == cast(Event, other).__dict__
+        return type(self) is type(other) and self.__dict__ == other.__dict__
 
     @classmethod
     def example(cls) -> Self:

@@ -6,10 +6,22 @@ from functools import cache
 from types import ModuleType
 
 from contracts import client, engagement, performance, risk
-from contracts.bank import hr, ledger
+from contracts.bank import collection, gateway, hr, kyc, ledger, market, registry
 from contracts.base import Event, Topic
 
-MODULES: tuple[ModuleType, ...] = (client, risk, engagement, performance, ledger, hr)
+MODULES: tuple[ModuleType, ...] = (
+    client,
+    risk,
+    engagement,
+    performance,
+    ledger,
+    registry,
+    collection,
+    gateway,
+    kyc,
+    hr,
+    market,
+)
 
 
 @cache

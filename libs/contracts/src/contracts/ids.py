@@ -1,7 +1,5 @@
 """The ids events name things by, each with the example that runs through every document."""
 
-from __future__ import annotations
-
 from typing import Annotated
 from uuid import UUID
 
@@ -29,5 +27,5 @@ ComplaintId = Annotated[UUID, Field(description="A complaint.", examples=["0199a
 EventId = Annotated[UUID, Field(description="An event's ce_id.", examples=["0199a7c0-dddd-7aaa-8aaa-000000000014"])]
 RecordId = Annotated[
     UUID,
-    Field(description="The record this is about, in its owner.", examples=["0199a7c0-eeee-7aaa-8aaa-000000000015"]),
+    Field(description="The record concerned.", examples=["0199a7c0-eeee-7aaa-8aaa-000000000015"]),
 ]

@@ -1,14 +1,38 @@
 """What risk-service tells: ratings, limits, exposure, indicators and the alerts they raise, ledger breaks."""
 
-from __future__ import annotations
-
 from datetime import date
 from enum import StrEnum
 
 from pydantic import Field
 
-from contracts.base import Code, Count, Event, Money, Number, OpenEnum, Publisher, Topic, Version
-from contracts.ids import AlertId, ClientId, DebtorId, LimitId, RecordId, StaffId
+from contracts.base import (
+    Code,
+    Count,
+    Event,
+    Hash,
+    Instant,
+    Money,
+    Number,
+    OpenEnum,
+    Period,
+    Publisher,
+    Topic,
+    Value,
+    Version,
+)
+from contracts.ids import (
+    AlertId,
+    ClientId,
+    ContractId,
+    DebtorId,
+    EventId,
+    FundingId,
+    LimitId,
+    PartyId,
+    ReceivableId,
+    RecordId,
+    StaffId,
+)
 
 RISK = Publisher("risk", Topic("risk.events"))
 
@@ -340,3 +364,333 @@ class LedgerBreakResolved(
     break_id: RecordId
     business_date: date = Field(examples=["2026-11-02"])
     resolution: BreakResolution
+
+
+class RiskDimension(OpenEnum):
+    """One of the seven ways in which a client is a risk."""
+
+    CREDIT = "credit"
+    INDUSTRY = "industry"
+    OPERATIONAL = "operational"
+    LEGAL = "legal"
+    COUNTRY = "country"
+    MARKET = "market"
+    MACROECONOMIC = "macroeconomic"
+    UNKNOWN = "UNKNOWN"
+
+
+class IneligibilityReason(OpenEnum):
+    """Why a receivable does not count towards availability."""
+
+    TOO_OLD = "too_old"
+    PAST_DUE = "past_due"
+    CROSS_AGED = "cross_aged"
+    CONTRA = "contra"
+    RELATED_PARTY = "related_party"
+    PRE_BILLED = "pre_billed"
+    DISPUTED = "disputed"
+    ABOVE_LIMIT = "above_limit"
+    FUTURE = "future"
+    CONSIGNMENT = "consignment"
+    UNCLEAR = "unclear"
+    DUPLICATE = "duplicate"
+    NOT_VERIFIED = "not_verified"
+    UNKNOWN = "UNKNOWN"
+
+
+class ReleaseReason(OpenEnum):
+    """Why a reservation no longer holds headroom."""
+
+    DRAWN = "drawn"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNKNOWN = "UNKNOWN"
+
+
+class Decision(StrEnum):
+    """What was decided (closed)."""
+
+    APPROVED = "approved"
+    CONDITIONAL = "conditional"
+    REJECTED = "rejected"
+
+
+class ListKind(StrEnum):
+    """Which list a client is on (closed)."""
+
+    WATCH = "watch"
+    BLACK = "black"
+
+
+class ListChange(StrEnum):
+    """What happened to its entry (closed)."""
+
+    ENTERED = "entered"
+    LEFT = "left"
+
+
+class FraudPattern(OpenEnum):
+    """What looks wrong."""
+
+    DUPLICATE_INVOICE = "duplicate_invoice"
+    ALTERED_INVOICE = "altered_invoice"
+    SUDDEN_VOLUME = "sudden_volume"
+    CIRCULAR_TRADE = "circular_trade"
+    DIVERTED_PAYMENT = "diverted_payment"
+    ROUND_AMOUNTS = "round_amounts"
+    NUMBER_GAP = "number_gap"
+    REAGED_INVOICE = "reaged_invoice"
+    UNKNOWN = "UNKNOWN"
+
+
+class ResponseKind(StrEnum):
+    """What is done about a risk (closed)."""
+
+    AVOID = "avoid"
+    REDUCE = "reduce"
+    TRANSFER = "transfer"
+    ACCEPT = "accept"
+    DISPOSE = "dispose"
+
+
+class MitigantKind(OpenEnum):
+    """What stands behind a client besides itself."""
+
+    GUARANTEE = "guarantee"
+    COLLATERAL = "collateral"
+    CREDIT_INSURANCE = "credit_insurance"
+    REPURCHASE_AGREEMENT = "repurchase_agreement"
+    UNKNOWN = "UNKNOWN"
+
+
+class AssetCategory(StrEnum):
+    """The five categories of risk classification (closed; 商业银行金融资产风险分类办法, 2023)."""
+
+    PASS = "pass"  # noqa: S105 (a category, not a password)
+    SPECIAL_MENTION = "special_mention"
+    SUBSTANDARD = "substandard"
+    DOUBTFUL = "doubtful"
+    LOSS = "loss"
+
+
+class ReviewReason(OpenEnum):
+    """Why a client's KYC file should be looked at again."""
+
+    PERIODIC = "periodic"
+    OWNER_CHANGED = "owner_changed"
+    ALERT = "alert"
+    COUNTRY_RISK = "country_risk"
+    UNKNOWN = "UNKNOWN"
+
+
+class DimensionScore(Value):
+    """A client's score in one dimension of risk."""
+
+    dimension: RiskDimension
+    score: Number = Field(examples=["64"])
+
+
+class RiskAssessed(
+    Event, publisher=RISK, name="risk-assessed", key="client_id", rely=("client", "engagement", "reporting")
+):
+    """A client was assessed in all dimensions of risk."""
+
+    client_id: ClientId
+    assessment_id: RecordId
+    dimensions: tuple[DimensionScore, ...]
+    overall: Number = Field(examples=["61.5"])
+    model_version: Version = Field(examples=["seven-dimensions-1.0"])
+    valid_until: date = Field(examples=["2027-05-02"])
+    next_review_on: date = Field(examples=["2027-04-15"])
+
+
+class ReceivableAssessed(Event, publisher=RISK, name="receivable-assessed", key="client_id", rely=("client", "ledger")):
+    """A receivable counts towards availability, or does not and why."""
+
+    client_id: ClientId
+    receivable_id: ReceivableId
+    debtor_id: DebtorId
+    eligible: bool = Field(examples=[False])
+    reasons: tuple[IneligibilityReason, ...] = ()
+    as_of: date = Field(examples=["2026-11-02"])
+
+
+class LimitReserved(Event, publisher=RISK, name="limit-reserved", key="client_id", rely=("ledger",)):
+    """Headroom is held under every limit named, until it is drawn, released or expires."""
+
+    client_id: ClientId
+    reservation_id: RecordId
+    limit_ids: tuple[LimitId, ...]
+    amount: Money
+    expires_at: Instant
+
+
+class ReservationReleased(Event, publisher=RISK, name="reservation-released", key="client_id", rely=("ledger",)):
+    """A reservation no longer holds headroom."""
+
+    client_id: ClientId
+    reservation_id: RecordId
+    reason: ReleaseReason
+
+
+class FundingDecided(
+    Event,
+    publisher=RISK,
+    name="funding-decided",
+    key="client_id",
+    rely=("client", "engagement", "ledger", "performance"),
+):
+    """A funding request may be paid out, may be once its conditions are met, or may not."""
+
+    client_id: ClientId
+    request_id: RecordId
+    decision: Decision
+    amount: Money
+    conditions: tuple[Code, ...] = Field(default=(), examples=[["debtor-confirmed", "registered"]])
+    reservation_id: RecordId | None = None
+
+
+class WatchlistChanged(
+    Event,
+    publisher=RISK,
+    name="watchlist-changed",
+    key="client_id",
+    rely=("client", "engagement", "performance", "ledger"),
+):
+    """A client came onto the watchlist or blacklist, or left it."""
+
+    client_id: ClientId
+    kind: ListKind
+    change: ListChange
+    reasons: tuple[Code, ...] = Field(examples=[["overdue-rate-high"]])
+
+
+class FraudSuspected(Event, publisher=RISK, name="fraud-suspected", key="client_id", rely=("client", "ledger", "kyc")):
+    """Postings look like fraud; the evidence is the events named."""
+
+    client_id: ClientId
+    suspicion_id: RecordId
+    pattern: FraudPattern
+    severity: Severity = Field(examples=["serious"])
+    evidence: tuple[EventId, ...]
+
+
+class ResponseDecided(
+    Event, publisher=RISK, name="response-decided", key="client_id", rely=("client", "engagement", "performance")
+):
+    """How a risk will be dealt with, and what is expected to be left of it."""
+
+    client_id: ClientId
+    response_id: RecordId
+    kind: ResponseKind
+    alert_id: AlertId | None = None
+    staff_id: StaffId
+    risk_before: Number | None = Field(default=None, examples=["0.32"])
+    risk_after: Number | None = Field(default=None, examples=["0.12"])
+
+
+class CollectionRequested(Event, publisher=RISK, name="collection-requested", key="client_id", rely=("collection",)):
+    """Receivables are to be collected by the collection system."""
+
+    client_id: ClientId
+    request_id: RecordId
+    debtor_id: DebtorId
+    receivable_ids: tuple[ReceivableId, ...]
+    amount: Money
+
+
+class MitigantRecorded(
+    Event, publisher=RISK, name="mitigant-recorded", key="client_id", rely=("client", "ledger", "reporting")
+):
+    """A guarantee, collateral, insurance or repurchase agreement covers so much."""
+
+    client_id: ClientId
+    mitigant_id: RecordId
+    kind: MitigantKind
+    coverage: Money
+    provider_id: PartyId | None = None
+    expires_on: date | None = Field(default=None, examples=["2027-06-30"])
+
+
+class MitigantExpiring(Event, publisher=RISK, name="mitigant-expiring", key="client_id", rely=("client", "engagement")):
+    """A mitigant ends soon."""
+
+    client_id: ClientId
+    mitigant_id: RecordId
+    kind: MitigantKind
+    expires_on: date = Field(examples=["2027-06-30"])
+
+
+class AssetClassified(
+    Event, publisher=RISK, name="asset-classified", key="client_id", rely=("client", "ledger", "reporting")
+):
+    """A funding is in this regulatory category at a business date."""
+
+    client_id: ClientId
+    funding_id: FundingId
+    category: AssetCategory
+    previous: AssetCategory | None = None
+    days_past_due: Count = Field(description="Of the funding, not the receivable.", examples=[0])
+    as_of: date = Field(examples=["2026-11-02"])
+
+
+class EclMeasured(Event, publisher=RISK, name="ecl-measured", key="client_id", rely=("client", "reporting")):
+    """A client's expected credit loss at a date (IFRS 9)."""
+
+    client_id: ClientId
+    stage: int = Field(ge=1, le=3, examples=[1])
+    ecl: Money
+    ead: Money
+    model_version: Version = Field(examples=["ecl-1.0"])
+    as_of: date = Field(examples=["2026-10-31"])
+
+
+class ContractReviewDecided(Event, publisher=RISK, name="contract-review-decided", key="client_id", rely=("client",)):
+    """A contract may be signed, may be once its conditions are met, or may not."""
+
+    client_id: ClientId
+    review_id: RecordId
+    contract_id: ContractId | None = None
+    decision: Decision
+    conditions: tuple[Code, ...] = Field(default=(), examples=[["dispute-clause-added"]])
+
+
+class InspectionFindingRecorded(
+    Event, publisher=RISK, name="inspection-finding-recorded", key="finding_id", rely=("performance", "reporting")
+):
+    """An inspection or audit found something that its owner has to put right in time."""
+
+    finding_id: RecordId
+    policy: Code = Field(examples=["IC-07"])
+    severity: Severity = Field(examples=["warning"])
+    owner_id: StaffId
+    due_on: date = Field(examples=["2026-12-15"])
+
+
+class ContingencyDrillHeld(
+    Event, publisher=RISK, name="contingency-drill-held", key="drill_id", rely=("performance", "reporting")
+):
+    """A contingency plan was rehearsed."""
+
+    drill_id: RecordId
+    plan: Code = Field(examples=["CP-liquidity"])
+    passed: bool
+    findings: Count = Field(examples=[2])
+    held_on: date = Field(examples=["2026-09-18"])
+
+
+class ReportIssued(Event, publisher=RISK, name="report-issued", key="report_id", rely=("reporting",)):
+    """A report is out, and can be told by its hash."""
+
+    report_id: RecordId
+    kind: Code = Field(examples=["monthly-risk-report"])
+    period: Period
+    sha256: Hash
+
+
+class KycReviewRequested(Event, publisher=RISK, name="kyc-review-requested", key="client_id", rely=("kyc",)):
+    """A client's KYC file should be reviewed by a date."""
+
+    client_id: ClientId
+    reason: ReviewReason
+    due_on: date = Field(examples=["2026-12-31"])

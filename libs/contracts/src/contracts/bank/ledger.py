@@ -3,15 +3,13 @@
 All are keyed by the seller (`client_id`), so a day-close cannot overtake what it counts.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from uuid import UUID
 
 from pydantic import Field
 
-from contracts.base import Code, Count, Event, Money, OpenEnum, Publisher, Token, Topic, Value
-from contracts.ids import ClientId, DebtorId, FundingId, ReceivableId, RecordId
+from contracts.base import Code, Count, Event, Hash, Instant, Money, OpenEnum, Publisher, Token, Topic, Value
+from contracts.ids import ClientId, DebtorId, FundingId, PartyId, ReceivableId, RecordId
 
 LEDGER = Publisher("ledger", Topic("ledger.events"))
 
@@ -73,7 +71,7 @@ class ReceivableAssigned(
     tax: Money | None = None
     settlement_tracked: bool = Field(
         default=True,
-        description="False: no payment will be told, so it counts in balances, never as overdue or in default.",
+        description="False: no payment will be told; it counts in balances, never as overdue or in default.",
     )
     contract_ref: Token | None = Field(default=None, examples=["FC-2026-0042"])
 
@@ -104,7 +102,7 @@ class InvoiceReddened(
 class CreditNoteIssued(
     Posting, publisher=LEDGER, name="credit-note-issued", key="client_id", rely=("client", "risk", "reporting")
 ):
-    """The seller owes the debtor something back: one receivable is smaller where it is named, else the debtor's balance."""
+    """The seller owes the debtor something back: the named receivable is smaller, else the debtor's balance."""
 
     credit_note_id: RecordId
     debtor_id: DebtorId
@@ -254,7 +252,7 @@ class PostingReversed(
     key="client_id",
     rely=("client", "risk", "performance", "reporting"),
 ):
-    """An earlier booking is undone exactly; `business_date` is when that was booked, `value_date` from when it counts."""
+    """An earlier booking is undone exactly: booked on `business_date`, counting from `value_date`."""
 
     reversed_posting_id: UUID = Field(examples=["0199a7c0-f000-7aaa-8aaa-000000000017"])
     reversed_kind: Code = Field(description="The event name of what is undone.", examples=["receivable-collected"])
@@ -282,3 +280,110 @@ class BusinessDayClosed(
     client_id: ClientId
     business_date: date = Field(examples=["2026-11-02"])
     lines: tuple[CloseLine, ...]
+
+
+class RefusalReason(OpenEnum):
+    """Why a debtor does not confirm a receivable."""
+
+    NOT_RECEIVED = "not_received"
+    GOODS_DEFECTIVE = "goods_defective"
+    ALREADY_PAID = "already_paid"
+    SET_OFF = "set_off"
+    UNKNOWN_INVOICE = "unknown_invoice"
+    ASSIGNMENT_BARRED = "assignment_barred"
+    OTHER = "other"
+    UNKNOWN = "UNKNOWN"
+
+
+class ReassignmentReason(OpenEnum):
+    """Why a receivable goes back to its seller."""
+
+    RECOURSE = "recourse"
+    DISPUTE = "dispute"
+    INELIGIBLE = "ineligible"
+    CONTRACT_ENDED = "contract_ended"
+    ERROR = "error"
+    UNKNOWN = "UNKNOWN"
+
+
+class TransferKind(OpenEnum):
+    """How a receivable left the factor's books."""
+
+    SALE = "sale"
+    SECURITISATION = "securitisation"
+    REFACTORING = "refactoring"
+    UNKNOWN = "UNKNOWN"
+
+
+class DebtorConfirmed(Posting, publisher=LEDGER, name="debtor-confirmed", key="client_id", rely=("risk", "engagement")):
+    """A debtor confirmed that it owes a receivable (确权)."""
+
+    receivable_id: ReceivableId
+    debtor_id: DebtorId
+    amount: Money
+    proof: Hash | None = None
+
+
+class DebtorRefused(Posting, publisher=LEDGER, name="debtor-refused", key="client_id", rely=("risk", "engagement")):
+    """A debtor does not confirm a receivable."""
+
+    receivable_id: ReceivableId
+    debtor_id: DebtorId
+    reason: RefusalReason
+
+
+class ReceivableNotified(
+    Posting, publisher=LEDGER, name="receivable-notified", key="client_id", rely=("risk", "engagement")
+):
+    """Notice of assignment reached the debtor; from then on only payment to the factor discharges it."""
+
+    receivable_id: ReceivableId
+    debtor_id: DebtorId
+    notice_id: RecordId
+    arrived_at: Instant
+    proof: Hash | None = None
+
+
+class ReceivableReassigned(
+    Posting, publisher=LEDGER, name="receivable-reassigned", key="client_id", rely=("client", "risk", "reporting")
+):
+    """A receivable went back to its seller (反转让) and is no longer the factor's."""
+
+    receivable_id: ReceivableId
+    debtor_id: DebtorId
+    amount: Money
+    reason: ReassignmentReason
+
+
+class ReceivableRepurchased(
+    Posting, publisher=LEDGER, name="receivable-repurchased", key="client_id", rely=("client", "risk", "reporting")
+):
+    """The seller bought a receivable back (回购), for the amount stated."""
+
+    receivable_id: ReceivableId
+    debtor_id: DebtorId
+    amount: Money
+    reason: ReassignmentReason
+
+
+class ReceivableTransferredOut(
+    Posting, publisher=LEDGER, name="receivable-transferred-out", key="client_id", rely=("client", "risk", "reporting")
+):
+    """A receivable was sold on or securitised; the servicer still collects it."""
+
+    receivable_id: ReceivableId
+    debtor_id: DebtorId
+    amount: Money
+    kind: TransferKind
+    pool: Code = Field(examples=["ABS-2026-1"])
+    servicer_id: PartyId | None = None
+
+
+class FundingRequested(
+    Posting, publisher=LEDGER, name="funding-requested", key="client_id", rely=("risk", "engagement")
+):
+    """A client asks to be funded against the receivables named."""
+
+    request_id: RecordId
+    amount: Money
+    receivable_ids: tuple[ReceivableId, ...]
