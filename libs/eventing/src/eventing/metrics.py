@@ -1,0 +1,9 @@
+"""What can be watched of the rails: Prometheus collectors, registered once per process."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS: Final = Counter("eventing_events_total", "Events consumed, by outcome", ["group", "type", "outcome"])
+BATCH_SECONDS: Final = Histogram("eventing_batch_seconds", "Time from fetch to commit of one poll", ["group", "topic"])
+HALTED: Final = Gauge("eventing_consumer_halted", "1 when the alarm stopped a consumer group", ["group"])
