@@ -4,12 +4,11 @@ An event is frozen, strict about types when it is built in Python, and ignores u
 here admits free text: strings are ids, codes or tokens limited by a pattern, so that no personal data reaches the bus.
 """
 
-from __future__ import annotations
-
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, cast, get_args
 from uuid import UUID, uuid5
@@ -18,17 +17,14 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    PlainSerializer,
     PrivateAttr,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
-    WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -47,55 +43,68 @@ SYSTEMS: Final[frozenset[str]] = frozenset(get_args(System))
 
 # --- scalars ----------------------------------------------------------------------------------------------------------
 
-_DECIMAL_PATTERN: Final = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?$"
-_AMOUNT_PATTERN: Final = r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,4})?$"
-_TWELVE_PLACES: Final = Decimal("1E-12")
-
-
-def _exact(value: object) -> object:
-    """Decimals come as Decimal, int or decimal string; a float has already lost what was meant."""
-    if isinstance(value, bool | float):
-        raise ValueError("a decimal is never given as a float")  # noqa: TRY004 (Pydantic reports ValueError only)
-    if isinstance(value, int):
-        return Decimal(value)
-    if isinstance(value, str):
-        if len(value) > 40 or not value.isascii() or "e" in value.lower() or "_" in value:
-            raise ValueError("not a plain decimal number")
-        try:
-            return Decimal(value)
-        except ArithmeticError:
-            raise ValueError("not a plain decimal number") from None
-    return value
-
-
-def _rounded(value: Decimal) -> Decimal:
-    if cast(int, value.as_tuple().exponent) < -12:
-        value = value.quantize(_TWELVE_PLACES, ROUND_HALF_EVEN).normalize()
-    return value
-
 
 def _plain(value: Decimal) -> str:
     text = f"{value:f}"
     return text.removeprefix("-") if value.is_zero() else text
 
 
-Number = Annotated[
-    Decimal,
-    BeforeValidator(_exact),
-    AfterValidator(_rounded),
-    Field(lt=Decimal("1E18"), gt=Decimal("-1E18"), allow_inf_nan=False),
-    PlainSerializer(_plain, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": _DECIMAL_PATTERN, "examples": ["0.1378"]}),
-]
+@dataclass(frozen=True, slots=True)
+class DecimalString:
+    """Marks a Decimal that is a plain decimal string on the wire, with this many digits before and after the point.
+
+    A float is refused: it has already lost what was meant. `rounds` rounds half-even where Python code hands in more
+    places, which suits ratios; money refuses them.
+    """
+
+    integral: int
+    places: int
+    rounds: bool
+    example: str
+
+    @property
+    def pattern(self) -> str:
+        return rf"^-?(0|[1-9][0-9]{{0,{self.integral - 1}}})(\.[0-9]{{1,{self.places}}})?$"
+
+    def exact(self, value: object) -> Decimal:
+        """The Decimal meant by a Decimal, int or decimal string; ValueError for anything else or too long."""
+        if isinstance(value, str) and not re.fullmatch(self.pattern, value):
+            raise ValueError("not a plain decimal number")
+        if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
+            raise ValueError("a decimal is given as Decimal, int or decimal string, never as a float")  # noqa: TRY004 (Pydantic reports ValueError only)
+        number = Decimal(value)
+        if not number.is_finite():
+            raise ValueError("not a finite number")
+        if cast(int, number.as_tuple().exponent) < -self.places:
+            rounded = round(number, self.places)
+            if not self.rounds and rounded != number:
+                raise ValueError(f"at most {self.places} decimal places")
+            number = rounded.normalize()
+        if abs(number) >= 10**self.integral:
+            raise ValueError(f"at most {self.integral} digits before the point")
+        return number
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        read = core_schema.chain_schema(
+            [core_schema.str_schema(pattern=self.pattern, strict=True), core_schema.decimal_schema(strict=False)]
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=read,
+            python_schema=core_schema.no_info_plain_validator_function(self.exact),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _plain, return_schema=core_schema.str_schema(), when_used="json"
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": self.pattern, "examples": [self.example]}
+
+
+Number = Annotated[Decimal, DecimalString(integral=18, places=12, rounds=True, example="0.1378")]
 """A ratio, score or measure: a decimal string on the wire, rounded half-even to 12 places."""
 
-Amount = Annotated[
-    Decimal,
-    BeforeValidator(_exact),
-    Field(max_digits=20, decimal_places=4, allow_inf_nan=False),
-    PlainSerializer(_plain, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": _AMOUNT_PATTERN, "examples": ["125000.00"]}),
-]
+Amount = Annotated[Decimal, DecimalString(integral=16, places=4, rounds=False, example="125000.00")]
+"""A sum of money without its currency; only Money uses it."""
 
 EntityId = Annotated[
     str,
@@ -169,37 +178,37 @@ class Money(Value):
     amount: Amount
     currency: Currency
 
-    def _of(self, other: Money) -> Decimal:
+    def _of(self, other: Self) -> Decimal:
         if other.currency != self.currency:
             raise CurrencyMismatch(f"{self.currency} and {other.currency}")
         return other.amount
 
-    def __add__(self, other: Money) -> Money:
-        return Money(amount=self.amount + self._of(other), currency=self.currency)
+    def __add__(self, other: Self) -> Self:
+        return type(self)(amount=self.amount + self._of(other), currency=self.currency)
 
-    def __sub__(self, other: Money) -> Money:
-        return Money(amount=self.amount - self._of(other), currency=self.currency)
+    def __sub__(self, other: Self) -> Self:
+        return type(self)(amount=self.amount - self._of(other), currency=self.currency)
 
-    def __neg__(self) -> Money:
-        return Money(amount=-self.amount, currency=self.currency)
+    def __neg__(self) -> Self:
+        return type(self)(amount=-self.amount, currency=self.currency)
 
-    def __abs__(self) -> Money:
-        return Money(amount=abs(self.amount), currency=self.currency)
+    def __abs__(self) -> Self:
+        return type(self)(amount=abs(self.amount), currency=self.currency)
 
-    def __lt__(self, other: Money) -> bool:
+    def __lt__(self, other: Self) -> bool:
         return self.amount < self._of(other)
 
-    def __le__(self, other: Money) -> bool:
+    def __le__(self, other: Self) -> bool:
         return self.amount <= self._of(other)
 
-    def __gt__(self, other: Money) -> bool:
+    def __gt__(self, other: Self) -> bool:
         return self.amount > self._of(other)
 
-    def __ge__(self, other: Money) -> bool:
+    def __ge__(self, other: Self) -> bool:
         return self.amount >= self._of(other)
 
     @classmethod
-    def zero(cls, currency: str) -> Money:
+    def zero(cls, currency: str) -> Self:
         return cls(amount=Decimal(0), currency=currency)
 
 
@@ -337,7 +346,7 @@ class Event(BaseModel):
         return self
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        return isinstance(other, Event) and type(self) is type(other) and vars(self) == vars(other)
 
     @classmethod
     def example(cls) -> Self:
