@@ -1,5 +1,6 @@
 """The pytest plugin that finds the tests' real PostgreSQL and Kafka: an address from the environment
-(TEST_POSTGRES_URL, TEST_KAFKA_BOOTSTRAP), else containers where an engine answers, else native processes. Tests do not know which."""
+(TEST_POSTGRES_URL, TEST_KAFKA_BOOTSTRAP), else containers where an engine answers, else native
+processes. Tests do not know which."""
 
 import os
 import tempfile

@@ -3,6 +3,7 @@ The short session timeout lets a broker that was killed come back within three s
 
 import base64
 import os
+import shutil
 import signal
 import uuid
 from asyncio.subprocess import Process
@@ -48,6 +49,8 @@ appender.console.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS} %p %c{1} %m%n
 class Kafka:
     """One broker with its data under `home`."""
 
+    name = "kafka"
+
     def __init__(self, home: Path, port: int, controller_port: int, log: Path, *, heap_mb: int = 512) -> None:
         self.home, self.port, self.controller_port, self.log, self.heap_mb = home, port, controller_port, log, heap_mb
         self.process: Process | None = None
@@ -57,9 +60,9 @@ class Kafka:
         """The address clients begin with."""
         return f"127.0.0.1:{self.port}"
 
-    async def start(self, progress: artifacts.Progress = artifacts.silent) -> None:
+    async def start(self) -> None:
         """Fetch, format the data directory where needed, start and wait. Raises DownloadFailed or StartFailed."""
-        jars = install(progress)
+        jars = install()
         self.home.mkdir(parents=True, exist_ok=True)
         settings = self.home / "server.properties"
         settings.write_text(
@@ -72,15 +75,16 @@ class Kafka:
             "-cp",
             os.pathsep.join(map(str, jars)),
         ]
-        if not (self.home / "data/meta.properties").exists():
+        formatted = self.home / "formatted"
+        if not formatted.exists():
+            shutil.rmtree(self.home / "data", ignore_errors=True)
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            formatted = await processes.spawn(
-                [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", settings], log=self.log
+            await processes.run(
+                [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", settings],
+                what="Formatting Kafka's directory",
+                log=self.log,
             )
-            if await formatted.wait():
-                raise processes.StartFailed(
-                    f"Kafka's data directory could not be formatted:\n{processes.tail(self.log)}"
-                )
+            formatted.touch()
         heap = [f"-Xms{self.heap_mb}m", f"-Xmx{self.heap_mb}m", "-XX:+ExitOnOutOfMemoryError"]
         self.process = await processes.spawn(
             [java[0], *heap, *java[1:], "kafka.Kafka", settings],

@@ -17,6 +17,8 @@ LOCALE = ("-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
 class Postgresql:
     """One server with its data under `home`; the superuser is `postgres` with a password made at the first start."""
 
+    name = "postgresql"
+
     def __init__(self, home: Path, port: int, log: Path, *, settings: Mapping[str, str] | None = None) -> None:
         self.home, self.port, self.log = home, port, log
         self.settings = settings or {}
@@ -24,13 +26,18 @@ class Postgresql:
         self._password = home / "password"
 
     @property
-    def url(self) -> str:
-        """The superuser's SQLAlchemy address of the database `postgres`."""
-        return f"postgresql+asyncpg://postgres:{self._password.read_text()}@127.0.0.1:{self.port}/postgres"
+    def dsn(self) -> str:
+        """The superuser's address of the database `postgres`, in libpq's form."""
+        return f"postgresql://postgres:{self._password.read_text()}@127.0.0.1:{self.port}/postgres"
 
-    async def start(self, progress: artifacts.Progress = artifacts.silent) -> None:
+    @property
+    def url(self) -> str:
+        """The same in SQLAlchemy's form for asyncpg."""
+        return self.dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+    async def start(self) -> None:
         """Fetch, initialise where needed, start and wait. Raises DownloadFailed or StartFailed."""
-        installation = install(progress)
+        installation = install()
         user = directories.unprivileged_user()
         data = self.home / "data"
         if not (data / "PG_VERSION").exists():
@@ -59,33 +66,24 @@ class Postgresql:
 
     async def _initialise(self, installation: Path, data: Path) -> None:
         user = directories.unprivileged_user()
+        fresh = self.home / "data.part"
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
         self._password.touch(mode=0o600)
         self._password.write_text(secrets.token_urlsafe(24))
         if user:
             os.chown(self.home, user.pw_uid, user.pw_gid)
             os.chown(self._password, user.pw_uid, user.pw_gid)
-        initdb = await processes.spawn(
-            [
-                installation / "bin/initdb",
-                "-D",
-                data,
-                "-U",
-                "postgres",
-                "-A",
-                "scram-sha-256",
-                f"--pwfile={self._password}",
-                *LOCALE,
-                "--no-sync",
-            ],
+        superuser = ("-U", "postgres", "-A", "scram-sha-256", f"--pwfile={self._password}")
+        await processes.run(
+            [installation / "bin/initdb", "-D", fresh, *superuser, *LOCALE, "--no-sync"],
+            what="Initialising PostgreSQL",
             log=self.log,
             user=user,
             directory=self.home,
             environment={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
         )
-        if await initdb.wait():
-            raise processes.StartFailed(f"initdb failed:\n{processes.tail(self.log)}")
+        fresh.replace(data)
 
 
 def install(progress: artifacts.Progress = artifacts.silent) -> Path:

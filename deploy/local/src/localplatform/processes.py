@@ -45,6 +45,25 @@ async def spawn(
         )
 
 
+async def run(
+    command: Sequence[str | Path],
+    *,
+    what: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    user: pwd.struct_passwd | None = None,
+    directory: Path | None = None,
+) -> None:
+    """Run a program to its end. Raises StartFailed when it fails."""
+    process = await spawn(command, log=log, environment=environment, user=user, directory=directory)
+    try:
+        code = await process.wait()
+    finally:
+        await stop(process)
+    if code:
+        raise StartFailed(f"{what} failed with code {code}:\n{tail(log)}")
+
+
 def _die_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None

@@ -1,6 +1,6 @@
-"""One PostgreSQL and one Kafka shared by every worker of a test run. A keeper process owns them: it holds them while any
-test process holds the run's lease (a shared file lock, which falls with its process), and stops them when the last one
-has gone."""
+"""One PostgreSQL and one Kafka shared by every worker of a test run. A keeper process owns them: it holds them while
+any test process holds the run's lease (a shared file lock, which falls with its process), and stops them when the last
+one has gone."""
 
 import argparse
 import asyncio
