@@ -1,0 +1,1 @@
+"""A tiny service that uses every rail, for servicekit's own tests."""
