@@ -151,7 +151,7 @@ def _receive(url: str, part: Path, artifact: Artifact, tell: _Tell) -> None:
         resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT.value
         have = have if resumed else 0
         with part.open("ab" if resumed else "wb") as file:
-            for piece in answer.iter_raw(1 << 16):
+            for piece in answer.iter_raw():
                 file.write(piece)
                 have += len(piece)
                 tell(have)

@@ -73,8 +73,8 @@ def disk_is_enough(*places: Path) -> None:
         free = shutil.disk_usage(place).free / 1e9
         if free < DISK_GB:
             raise CannotStart(
-                f"Only {free:.1f} GB are free for {place}; {DISK_GB:g} are needed. Make room, or choose another directory "
-                "by FACTORING_CRM_HOME (state) or FACTORING_CRM_CACHE (downloads)."
+                f"Only {free:.1f} GB are free for {place}; {DISK_GB:g} are needed. Make room, or choose another "
+                "directory by FACTORING_CRM_HOME (state) or FACTORING_CRM_CACHE (downloads)."
             )
 
 
@@ -113,5 +113,6 @@ def is_reachable(*places: Path) -> None:
             if not state.st_mode & 0o001 and not (user and state.st_uid == user.pw_uid):
                 raise CannotStart(
                     f"PostgreSQL does not run as root, and the user {user.pw_name if user else '?'} cannot reach "
-                    f"{place} ({step} lets nobody in). Choose another directory by FACTORING_CRM_HOME or FACTORING_CRM_CACHE."
+                    f"{place} ({step} lets nobody in). Choose another directory by FACTORING_CRM_HOME or "
+                    "FACTORING_CRM_CACHE."
                 )

@@ -75,7 +75,9 @@ class Issuer:
             "id_token_signing_alg_values_supported": ["ES256"],
         }
 
-    def token(self, roles: list[str], entity_id: str, staff_id: uuid.UUID | None, lifetime: int = LIFETIME) -> str:
+    def token(
+        self, roles: list[str], entity_id: str, staff_id: uuid.UUID | None = None, lifetime: int = LIFETIME
+    ) -> str:
         """A signed access token of somebody with these roles in one legal entity; `lifetime` in seconds."""
         now = int(time.time())
         claims: dict[str, Any] = {
@@ -83,7 +85,7 @@ class Issuer:
             "aud": AUDIENCE,
             "sub": str(staff_id) if staff_id else f"{'+'.join(roles)}@{entity_id}",
             "iat": now,
-            "exp": now + lifetime,
+            "exp": now + LIFETIME,
             "jti": str(uuid.uuid4()),
             "entity_id": entity_id,
             "roles": roles,

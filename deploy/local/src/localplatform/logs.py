@@ -11,7 +11,7 @@ PAUSE = 0.3
 
 
 def show(files: Sequence[Path], *, lines: int, follow: bool, out: TextIO) -> None:
-    """Print the last lines of each file, led by its name where there are several; `follow` goes on with what is added."""
+    """Print the last lines of each file, led by its name if there are several; `follow` goes on with what is added."""
     width = max(len(file.stem) for file in files)
     positions: dict[Path, int] = {}
     for file in files:

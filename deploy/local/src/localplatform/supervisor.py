@@ -92,11 +92,12 @@ class Supervisor:
         process.send_signal(signum)
 
     async def _watch(self, child: Child) -> None:
-        clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
+        clock, pause = asyncio.get_running_loop().time, 0.0
         while process := child.server.process:
             began = clock()
             code = await process.wait()
-            pause = FIRST_PAUSE if clock() - began > STEADY else min(pause * 2, LONGEST_PAUSE)
+            steady = clock() - began > STEADY
+            pause = min(pause * 2, LONGEST_PAUSE) if pause and not steady else FIRST_PAUSE
             self._mark(child, "restarting")
             self._tell(f"{child.server.name} ended ({_ending(code)}); starting it again in {pause:g} s")
             await asyncio.sleep(pause)
