@@ -18,7 +18,7 @@ from performance_service.staff.model import StaffMember
 from servicekit.access import visible
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx
-from servicekit.pagination import Page, PageParams, paginate
+from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import Invalid, NotFound, problems
 
 router = APIRouter(prefix="/kpis", tags=["kpis"])
@@ -163,7 +163,7 @@ async def get_score(
 async def list_measurements(
     tx: ReadTx,
     who: Annotated[Principal, may("kpis:read")],
-    page: Annotated[PageParams, Query()],
+    page: Paging,
     subject_id: UUID | None = None,
     kpi: Kpi | None = None,
 ) -> Page[MeasurementView]:
@@ -174,6 +174,5 @@ async def list_measurements(
     if kpi is not None:
         wanted = wanted.where(Measurement.kpi == kpi)
     rows, following = await paginate(tx, wanted, Measurement.id, page=page)
-    return Page(
-        items=[MeasurementView.model_validate(row, from_attributes=True) for row in rows], next=following
-    )
+    views = [MeasurementView.model_validate(row, from_attributes=True) for row in rows]
+    return Page(items=views, next_cursor=following, total=await total_of(tx, wanted, page))

@@ -46,8 +46,8 @@ DEFINITIONS: Final = {
             Kpi.VISITS_ON_TIME,
             "1",
             "visits completed by their due date ÷ visits completed or missed in the month",
-            "A visit is decided on the day it was completed or its due date passed, whichever came first; it counts for "
-            "whoever managed the client on that day. Cancelled visits do not count.",
+            "A visit is decided on the day it was completed or its due date passed, whichever came first; it counts "
+            "for whoever managed the client on that day. Cancelled visits do not count.",
             Decimal("0.9"),
             True,
         ),

@@ -12,4 +12,5 @@ due = DueWork()
 @due("kpis.measure")
 async def measure_now(work: Work, tx: AsyncSession) -> None:
     payload = work.payload
-    await measure(tx, Kpi(payload["kpi"]), payload["entity_id"], Month.parse(payload["since"]), work.now)
+    assert work.due_at is not None
+    await measure(tx, Kpi(payload["kpi"]), payload["entity_id"], Month.parse(payload["since"]), work.due_at)

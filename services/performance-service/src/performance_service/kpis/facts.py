@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from performance_service.model_base import Base
 from performance_service.kpis.definitions import Kpi
+from performance_service.model_base import Base
 
 
 class Deed(Base):

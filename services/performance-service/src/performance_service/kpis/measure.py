@@ -12,6 +12,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -78,16 +79,19 @@ async def _deeds(tx: AsyncSession, kpi: Kpi, entity: Unit, month: Month) -> list
         .where(Assignment.effective_at < day_end)
         .order_by(Assignment.effective_at.desc(), Assignment.event_id.desc())
         .limit(1)
-        .correlate(Deed)
-        .scalar_subquery()
+        .lateral()
     )
-    facts = sa.select(Deed, holder.label("staff_id")).where(
-        Deed.kpi == kpi, Deed.entity_id == entity.entity_id, Deed.decided_on.between(month.first, month.last)
+    facts = (
+        sa.select(Deed, holder.c.staff_id)
+        .join(holder, sa.true())
+        .where(Deed.kpi == kpi, Deed.entity_id == entity.entity_id, Deed.decided_on.between(month.first, month.last))
     )
     return [
-        Evidence(staff_id, deed.client_id, deed.id, deed.decided_on, Decimal(deed.kept), Decimal(1), tuple(deed.event_ids))
+        Evidence(
+            staff_id, deed.client_id, deed.id, deed.decided_on, Decimal(deed.kept), Decimal(1), tuple(deed.event_ids)
+        )
         for deed, staff_id in await tx.execute(facts.order_by(Deed.decided_on, Deed.id))
-        if staff_id is not None
+        if deed.decided_on is not None and deed.kept is not None
     ]
 
 
@@ -96,7 +100,7 @@ async def _exposures(tx: AsyncSession, entity: Unit, month: Month) -> list[Evide
     ranked = (
         sa.select(Assignment.client_id, Assignment.staff_id)
         .where(Assignment.entity_id == entity.entity_id, Assignment.effective_at < end_of(month.last, entity.zone))
-        .distinct(Assignment.client_id)
+        .ext(distinct_on(Assignment.client_id))
         .order_by(Assignment.client_id, Assignment.effective_at.desc(), Assignment.event_id.desc())
         .subquery()
     )
@@ -107,7 +111,7 @@ async def _exposures(tx: AsyncSession, entity: Unit, month: Month) -> list[Evide
             Exposure.currency == entity.currency,
             Exposure.as_of <= month.last,
         )
-        .distinct(Exposure.client_id)
+        .ext(distinct_on(Exposure.client_id))
         .order_by(Exposure.client_id, Exposure.as_of.desc())
         .subquery()
     )
@@ -123,7 +127,7 @@ async def _teams(tx: AsyncSession, entity_id: str, month: Month) -> dict[UUID, U
     rows = await tx.execute(
         sa.select(Membership.staff_id, Membership.team_id)
         .where(Membership.entity_id == entity_id, Membership.since <= month.last)
-        .distinct(Membership.staff_id)
+        .ext(distinct_on(Membership.staff_id))
         .order_by(Membership.staff_id, Membership.since.desc())
     )
     return {staff_id: team_id for staff_id, team_id in rows if team_id is not None}
@@ -157,10 +161,8 @@ async def months_with_facts(tx: AsyncSession, kpi: Kpi, entity_id: str, since: M
     else:
         days = sa.select(Deed.decided_on.label("day")).where(Deed.entity_id == entity_id, Deed.kpi == kpi)
     day = days.subquery().c.day
-    found = await tx.scalars(
-        sa.select(sa.cast(sa.func.date_trunc("month", day), sa.Date)).where(day >= since.first).distinct()
-    )
-    return sorted((Month.of(first) for first in found), key=str)
+    months = sa.select(sa.func.to_char(day, "YYYY-MM")).where(day >= since.first).distinct()
+    return sorted((Month.parse(text) for text in await tx.scalars(months)), key=str)
 
 
 async def measure(tx: AsyncSession, kpi: Kpi, entity_id: str, since: Month, now: datetime) -> None:
@@ -180,13 +182,11 @@ async def measure(tx: AsyncSession, kpi: Kpi, entity_id: str, since: Month, now:
         _publish(tx, entity_id, current.values(), published, now)
 
 
-async def _published(
-    tx: AsyncSession, kpi: Kpi, entity_id: str, since: Month
-) -> dict[tuple[UUID, str], Measurement]:
+async def _published(tx: AsyncSession, kpi: Kpi, entity_id: str, since: Month) -> dict[tuple[UUID, str], Measurement]:
     rows = await tx.scalars(
         sa.select(Measurement)
         .where(Measurement.kpi == kpi, Measurement.entity_id == entity_id, Measurement.period >= str(since))
-        .distinct(Measurement.subject_id, Measurement.period)
+        .ext(distinct_on(Measurement.subject_id, Measurement.period))
         .order_by(Measurement.subject_id, Measurement.period, Measurement.revision.desc())
     )
     return {(row.subject_id, row.period): row for row in rows}

@@ -31,7 +31,6 @@ from performance_service.kpis.facts import Deed, Exposure
 from servicekit.scheduling import schedule
 
 MEASUREMENTS: Final = UUID("f2a1b1e7-6a52-5b0a-8f3f-2d4f5f6e7a81")
-SETTLING: Final = timedelta(seconds=1)
 
 on = Subscriptions()
 
@@ -154,15 +153,18 @@ async def exposure_as_of_a_day(events: list[ExposureChanged], tx: AsyncSession) 
 
 
 async def measure_soon(tx: AsyncSession, event: Event, kpi: Kpi, since: date) -> None:
-    """Have the months from `since` on measured again shortly; asking twice before that changes nothing."""
+    """Have the months from `since` on measured again shortly.
+
+    All that ask within two seconds ask for the same piece of work.
+    """
     assert event.meta is not None
-    month = Month.of(since)
+    month, moment = Month.of(since), event.meta.known_at.replace(microsecond=0)
+    due_at = moment + timedelta(seconds=2 - moment.second % 2)
     await schedule(
         tx,
         "kpis.measure",
-        clock="wall",
-        due_at=event.meta.known_at + SETTLING,
-        id=uuid5(MEASUREMENTS, f"{kpi}/{event.entity_id}/{month}"),
+        due_at=due_at,
+        id=uuid5(MEASUREMENTS, f"{kpi}/{event.entity_id}/{month}/{due_at.isoformat()}"),
         payload={"kpi": kpi, "entity_id": event.entity_id, "since": str(month)},
     )
 
@@ -174,21 +176,23 @@ async def _deed_changed(tx: AsyncSession, event: Event, deed_id: UUID) -> None:
         await measure_soon(tx, event, deed.kpi, min(days))
 
 
-@on.react(ComplaintExtended)
-@on.react(ComplaintResolved)
-@on.react(ComplaintWithdrawn)
-@on.react(ComplaintDeadlineMissed)
 async def measure_complaint_deadlines(
     event: ComplaintExtended | ComplaintResolved | ComplaintWithdrawn | ComplaintDeadlineMissed, tx: AsyncSession
 ) -> None:
     await _deed_changed(tx, event, event.complaint_id)
 
 
-@on.react(VisitCompleted)
-@on.react(VisitMissed)
-@on.react(VisitCancelled)
 async def measure_visits(event: VisitCompleted | VisitMissed | VisitCancelled, tx: AsyncSession) -> None:
     await _deed_changed(tx, event, event.visit_id)
+
+
+on.react(ComplaintExtended)(measure_complaint_deadlines)
+on.react(ComplaintResolved)(measure_complaint_deadlines)
+on.react(ComplaintWithdrawn)(measure_complaint_deadlines)
+on.react(ComplaintDeadlineMissed)(measure_complaint_deadlines)
+on.react(VisitCompleted)(measure_visits)
+on.react(VisitMissed)(measure_visits)
+on.react(VisitCancelled)(measure_visits)
 
 
 @on.react(ExposureChanged)

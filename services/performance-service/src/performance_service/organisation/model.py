@@ -41,7 +41,15 @@ class Unit(Versioned, Base):
 
     @classmethod
     def create(
-        cls, entity_id: str, unit_id: str, kind: UnitKind, *, parent: str | None, calendar: str, zone: str, currency: str
+        cls,
+        entity_id: str,
+        unit_id: str,
+        kind: UnitKind,
+        *,
+        parent: str | None,
+        calendar: str,
+        zone: str,
+        currency: str,
     ) -> Self:
         if zone not in available_timezones():
             raise Invalid("body.time_zone", "not an IANA time zone, such as Asia/Shanghai")

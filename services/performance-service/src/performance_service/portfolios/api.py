@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import BaseModel
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from contracts.base import Instant
 from performance_service.organisation.model import Unit
@@ -56,7 +57,7 @@ async def get_portfolio(
     holders = (
         sa.select(Assignment)
         .where(Assignment.entity_id == who.entity_id, Assignment.effective_at < end_of(day, entity.zone))
-        .distinct(Assignment.client_id)
+        .ext(distinct_on(Assignment.client_id))
         .order_by(Assignment.client_id, Assignment.effective_at.desc(), Assignment.event_id.desc())
         .subquery()
     )

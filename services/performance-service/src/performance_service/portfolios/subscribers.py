@@ -30,10 +30,10 @@ async def a_client_is_somebodys(event: RmAssigned, tx: AsyncSession) -> None:
 @on.project(ClientRegistered)
 async def other_systems_know_it_by(event: ClientRegistered, tx: AsyncSession) -> None:
     for alias in event.aliases:
-        await add_alias(tx, alias, event.client_id)
+        await add_alias(tx, alias, event.client_id, event.occurred_at)
 
 
 @on.project(ClientProfileChanged)
 async def other_systems_also_know_it_by(event: ClientProfileChanged, tx: AsyncSession) -> None:
     for alias in event.aliases or ():
-        await add_alias(tx, alias, event.client_id)
+        await add_alias(tx, alias, event.client_id, event.occurred_at)

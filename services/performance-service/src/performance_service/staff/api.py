@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from contracts.performance import StaffRole
@@ -16,7 +16,7 @@ from servicekit.access import visible
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.database import ReadTx, Tx
-from servicekit.pagination import Page, PageParams, paginate
+from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import Invalid, NotFound, problems
 
 router = APIRouter(prefix="/staff", tags=["staff"])
@@ -122,7 +122,7 @@ async def leave_staff(
 async def list_staff(
     tx: ReadTx,
     who: Annotated[Principal, may("staff:read")],
-    page: Annotated[PageParams, Query()],
+    page: Paging,
     team_id: UUID | None = None,
 ) -> Page[StaffView]:
     """The staff the asker may see, by id; of one team if asked."""
@@ -130,4 +130,6 @@ async def list_staff(
     if team_id is not None:
         wanted = wanted.where(StaffMember.team_id == team_id)
     rows, following = await paginate(tx, wanted, StaffMember.staff_id, page=page)
-    return Page(items=[StaffView.of(row) for row in rows], next=following)
+    return Page(
+        items=[StaffView.of(row) for row in rows], next_cursor=following, total=await total_of(tx, wanted, page)
+    )

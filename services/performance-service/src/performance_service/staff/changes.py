@@ -6,7 +6,6 @@ Each change keeps its place in time (`Membership`), renews what decides access, 
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.performance import StaffJoined, StaffLeft, StaffMoved, StaffRole
@@ -16,10 +15,11 @@ from servicekit.access import set_member, set_owner
 
 
 async def _belongs(tx: AsyncSession, entity_id: str, staff_id: UUID, since: date, team_id: UUID | None) -> None:
-    row = insert(Membership).values(staff_id=staff_id, since=since, entity_id=entity_id, team_id=team_id)
-    await tx.execute(
-        row.on_conflict_do_update(index_elements=["staff_id", "since"], set_={"team_id": row.excluded.team_id})
-    )
+    known = await tx.get(Membership, (staff_id, since))
+    if known is None:
+        tx.add(Membership(staff_id=staff_id, since=since, entity_id=entity_id, team_id=team_id))
+    else:
+        known.team_id = team_id
 
 
 async def join(
@@ -42,9 +42,7 @@ async def join(
     await set_owner(tx, staff_id, entity_id, staff_id, now)
     emit(
         tx,
-        StaffJoined(
-            entity_id=entity_id, occurred_at=now, staff_id=staff_id, team_id=team_id, role=role, joined_on=on
-        ),
+        StaffJoined(entity_id=entity_id, occurred_at=now, staff_id=staff_id, team_id=team_id, role=role, joined_on=on),
     )
     return member
 

@@ -1,4 +1,4 @@
-"""Staff 员工 and the team each belongs to, over time. A person is an id here; what else HR knows of them stays there."""
+"""Staff 员工 and the team each belongs to, over time. A person is an id here; all else stays with HR."""
 
 from datetime import date
 from uuid import UUID

@@ -1,0 +1,54 @@
+"""The organisation's tree through the front door."""
+
+from contracts.performance import OrganisationChanged
+from servicekit.testing import Harness
+
+
+async def test_a_tree_is_built_from_the_legal_entity_down(performance: Harness) -> None:
+    bank = performance.client("administrator")
+    entity = {"kind": "entity", "calendar": "GB", "time_zone": "Europe/London", "currency": "GBP"}
+    assert (await bank.put("/organisation/units/DEMO-FACTOR", json=entity)).status_code == 201
+    branch = await bank.put("/organisation/units/NORTH-BRANCH", json={"kind": "branch", "parent": "DEMO-FACTOR"})
+    team = await bank.put("/organisation/units/TEAM-1", json={"kind": "team", "parent": "NORTH-BRANCH"})
+    assert (branch.json()["time_zone"], team.json()["currency"]) == ("Europe/London", "GBP")
+    assert team.json()["team_id"] is not None
+    told = await performance.emitted(OrganisationChanged)
+    assert [event.key for event in told] == ["DEMO-FACTOR", "NORTH-BRANCH", "TEAM-1"]
+    listed = (await bank.get("/organisation/units")).json()
+    assert [unit["unit_id"] for unit in listed] == ["DEMO-FACTOR", "NORTH-BRANCH", "TEAM-1"]
+
+
+async def test_saying_the_same_again_tells_nobody(performance: Harness) -> None:
+    bank = performance.client("administrator")
+    for status in (201, 200):
+        answer = await bank.put("/organisation/units/DEMO-FACTOR", json={"kind": "entity"})
+        assert answer.status_code == status
+    assert len(await performance.emitted()) == 1
+
+
+async def test_a_unit_cannot_stand_below_itself(performance: Harness) -> None:
+    bank = performance.client("administrator")
+    await bank.put("/organisation/units/DEMO-FACTOR", json={"kind": "entity"})
+    await bank.put("/organisation/units/AA", json={"kind": "branch", "parent": "DEMO-FACTOR"})
+    await bank.put("/organisation/units/BB", json={"kind": "branch", "parent": "AA"})
+    answer = await bank.put("/organisation/units/AA", json={"kind": "branch", "parent": "BB"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/unit-under-itself")
+
+
+async def test_what_does_not_fit_the_tree_is_refused_with_the_field(performance: Harness) -> None:
+    bank = performance.client("administrator")
+    team = await bank.put("/organisation/units/TT", json={"kind": "team", "parent": "DEMO-FACTOR"})
+    assert (team.status_code, team.json()["errors"][0]["field"]) == (422, "body.parent")
+    zone = await bank.put("/organisation/units/DEMO-FACTOR", json={"kind": "entity", "time_zone": "Mars/Base"})
+    assert (zone.status_code, zone.json()["errors"][0]["field"]) == (422, "body.time_zone")
+    foreign = await bank.put("/organisation/units/OTHER-BANK", json={"kind": "entity"})
+    assert foreign.status_code == 422
+    assert await performance.emitted() == []
+
+
+async def test_each_legal_entity_has_its_own_tree(performance: Harness) -> None:
+    await performance.client("administrator").put("/organisation/units/DEMO-FACTOR", json={"kind": "entity"})
+    other = performance.client("administrator", entity_id="OTHER-BANK")
+    assert (await other.get("/organisation/units")).json() == []
+    manager = performance.client("relationship_manager")
+    assert (await manager.put("/organisation/units/DEMO-FACTOR", json={"kind": "entity"})).status_code == 403
