@@ -50,7 +50,7 @@ def visible(who: Principal, object_column: UuidColumn, entity_column: TextColumn
 
 def resolved(column: UuidColumn) -> sa.ColumnElement[UUID]:
     """The canonical id of the id in this column: its alias's target, or itself."""
-    target = sa.select(alias.c.target_id).where(alias.c.alias_id == column).scalar_subquery()
+    target = sa.select(alias.c.target_id).where(alias.c.alias_id == column).correlate_except(alias).scalar_subquery()
     return sa.func.coalesce(target, column, type_=sa.Uuid())
 
 
