@@ -117,7 +117,7 @@ BranchId = Annotated[
 UnitCode = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,63}$", examples=["DEMO-FACTOR"])]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", examples=["C26"])]
 """A value of some published code list or configuration: a rule, a KPI, an industry, a product."""
-Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/#@+-]{0,127}$", examples=["CORE-2026-000731"])]
+Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}$", examples=["CORE-2026-000731"])]
 """A number or reference another system uses; no spaces, so nothing can be told in it."""
 Hash = Annotated[
     str,
