@@ -1,6 +1,7 @@
 """The organisation over HTTP: read the tree, put a unit into it."""
 
 from typing import Annotated
+from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Response
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field
 from contracts.base import Currency, UnitCode
 from contracts.performance import UnitKind
 from eventing import emit
-from performance_service.organisation.model import Unit, UnitUnderItself, UnknownUnit
+from performance_service.organisation.model import TeamIdTaken, Unit, UnitUnderItself, UnknownUnit
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.database import Tx
@@ -26,13 +27,13 @@ class NewUnit(BaseModel):
     calendar: str = Field(default="CN", pattern=r"^[A-Z]{2}$", description="Holidays of this country, by ISO code.")
     time_zone: str = Field(default="Asia/Shanghai", max_length=64, examples=["Asia/Shanghai"])
     currency: Currency = "CNY"
+    team_id: UUID | None = Field(default=None, description="HR's id of a team; one is made where none is given.")
 
 
 class UnitView(NewUnit):
     """A unit as it stands."""
 
     unit_id: UnitCode
-    team_id: str | None = None
 
     @classmethod
     def of(cls, unit: Unit) -> "UnitView":
@@ -40,7 +41,7 @@ class UnitView(NewUnit):
             unit_id=unit.unit_id,
             kind=unit.kind,
             parent=unit.parent,
-            team_id=str(unit.team_id) if unit.team_id else None,
+            team_id=unit.team_id,
             calendar=unit.calendar,
             time_zone=unit.time_zone,
             currency=unit.currency,
@@ -67,7 +68,7 @@ async def _entity_of(tx: Tx, who: Principal, unit_id: str, body: NewUnit) -> Uni
     return entity
 
 
-@router.put("/units/{unit_id}", responses=problems(UnitUnderItself, UnknownUnit))
+@router.put("/units/{unit_id}", responses=problems(UnitUnderItself, TeamIdTaken, UnknownUnit))
 async def put_unit(
     unit_id: Annotated[UnitCode, Path()],
     body: NewUnit,
@@ -83,11 +84,16 @@ async def put_unit(
         unit_id,
         body.kind,
         parent=body.parent,
+        team_id=body.team_id,
         calendar=entity.calendar if entity else body.calendar,
         zone=entity.time_zone if entity else body.time_zone,
         currency=entity.currency if entity else body.currency,
     )
     unit = await tx.get(Unit, (who.entity_id, unit_id), with_for_update=True)
+    if wanted.team_id is not None:
+        namesake = await tx.scalar(sa.select(Unit).where(Unit.team_id == wanted.team_id))
+        if namesake is not None and namesake is not unit:
+            raise TeamIdTaken(unit_id)
     if unit is None:
         tx.add(wanted)
         emit(tx, wanted.changed(now))

@@ -21,6 +21,10 @@ class UnitUnderItself(Conflict):
     """A unit cannot stand below itself. Choose a parent higher up in the tree."""
 
 
+class TeamIdTaken(Conflict):
+    """Another unit has this team id. Team ids name one team each, across all legal entities."""
+
+
 class UnknownUnit(Invalid):
     """The unit named is not in the organisation of this legal entity. Create it first, or correct the code."""
 
@@ -47,13 +51,19 @@ class Unit(Versioned, Base):
         kind: UnitKind,
         *,
         parent: str | None,
+        team_id: UUID | None,
         calendar: str,
         zone: str,
         currency: str,
     ) -> Self:
+        """`team_id` is HR's, for a team; without one it follows from entity and code."""
         if zone not in available_timezones():
             raise Invalid("body.time_zone", "not an IANA time zone, such as Asia/Shanghai")
-        team_id = uuid5(TEAMS, f"{entity_id}/{unit_id}") if kind is UnitKind.TEAM else None
+        if kind is not UnitKind.TEAM:
+            if team_id is not None:
+                raise Invalid("body.team_id", "only a team has one")
+        else:
+            team_id = team_id or uuid5(TEAMS, f"{entity_id}/{unit_id}")
         return cls(
             entity_id=entity_id,
             unit_id=unit_id,
