@@ -35,32 +35,28 @@ def test_an_older_python_can_read_the_file() -> None:
 
 
 def test_only_the_standard_library_is_imported() -> None:
-    imported = {
-        alias.name
-        for node in ast.walk(ast.parse(CRM.read_text()))
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
-    imported |= {node.module or "" for node in ast.walk(ast.parse(CRM.read_text())) if isinstance(node, ast.ImportFrom)}
+    nodes = list(ast.walk(ast.parse(CRM.read_text())))
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     assert imported <= sys.stdlib_module_names
 
 
 def test_it_is_executable_and_explains_itself_without_an_environment(tmp_path: Path) -> None:
     assert CRM.stat().st_mode & stat.S_IXUSR
-    answer = subprocess.run(
-        [sys.executable, CRM],
-        capture_output=True,
-        text=True,
-        env={"PATH": "/nowhere", "FACTORING_CRM_CACHE": str(tmp_path)},
-    )
+    environment = {"PATH": "/nowhere", "FACTORING_CRM_CACHE": str(tmp_path)}
+    answer = subprocess.run([sys.executable, CRM], capture_output=True, text=True, env=environment)
     assert answer.returncode == 0
     assert "./crm up" in answer.stdout
     assert list(tmp_path.iterdir()) == []
 
 
+def nothing_works(*command: str, show: bool = False) -> bool:
+    return False
+
+
 def test_no_uv_no_pip_no_venv_names_the_package_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setitem(SCRIPT["find_uv"].__globals__, "works", lambda *command, show=False: False)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setitem(SCRIPT["find_uv"].__globals__, "works", nothing_works)
     with pytest.raises(SystemExit, match=r"(?s)neither pip nor a working venv.*apt-get install python3-venv"):
         SCRIPT["find_uv"](tmp_path)
 

@@ -169,7 +169,7 @@ def _readiness(ports: Ports, name: str) -> str:
 def show_logs(arguments: argparse.Namespace) -> int:
     """Print the end of one log or of all; with -f go on as they grow."""
     directory = directories.state_directory() / "logs"
-    files = sorted(directory.glob(f"{arguments.name or '*'}*.log"))
+    files = sorted(directory.glob(f"{arguments.name or ''}*.log"))
     if not files:
         names = ", ".join(sorted(file.stem for file in directory.glob("*.log"))) or "none yet"
         errors.print(f"There is no log of {arguments.name or 'anything'} in {directory}. There are: {names}.")

@@ -75,10 +75,8 @@ class Issuer:
             "id_token_signing_alg_values_supported": ["ES256"],
         }
 
-    def token(
-        self, roles: list[str], entity_id: str, staff_id: uuid.UUID | None = None, lifetime: int = LIFETIME
-    ) -> str:
-        """A signed access token of somebody with these roles in one legal entity; `lifetime` in seconds."""
+    def token(self, roles: list[str], entity_id: str, staff_id: uuid.UUID | None = None) -> str:
+        """A signed access token of somebody with these roles in one legal entity."""
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": self.url,

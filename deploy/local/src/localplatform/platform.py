@@ -1,7 +1,6 @@
 """The whole of it on one machine: PostgreSQL, Kafka, the issuer and the four services' processes, started in the order
 in which they need each other and stopped in the opposite one. `./crm up` and the end-to-end tests run the same code."""
 
-import asyncio
 import base64
 import json
 import secrets
@@ -17,6 +16,7 @@ from pydantic import TypeAdapter
 from localplatform.issuer import Issuer
 from localplatform.kafka import Kafka
 from localplatform.postgresql import Postgresql
+from localplatform.processes import together
 from localplatform.program import Program
 from localplatform.supervisor import Supervisor
 from localplatform.topology import APIS, SERVICES, WORKERS, Ports, service_environment
@@ -51,7 +51,7 @@ class Platform:
         await self.supervisor.add(self.postgresql, self.kafka)
         self._tell("Creating databases, tables and topics")
         await self._create_databases()
-        await asyncio.gather(self._create_topics(), *(self._migrate(service) for service in SERVICES))
+        await together(self._create_topics(), *map(self._migrate, SERVICES))
         self._tell("Starting the token issuer and the four services")
         await self.supervisor.add(self._issuer(), *map(self._api, SERVICES), *map(self._worker, SERVICES))
 
@@ -94,7 +94,7 @@ class Platform:
 
     def _worker(self, service: str) -> Program:
         name = f"{service}-worker"
-        ready = f"{self.ports.url(f'{service}-worker-metrics')}/metrics"
+        ready = f"{self.ports.url(f'{service}-worker-metrics')}/health/ready"
         return Program(
             name, [f"{service}_service", "worker"], self.environment(service, "worker"), self._log(name), ready=ready
         )

@@ -9,8 +9,9 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 
@@ -43,6 +44,16 @@ async def spawn(
             start_new_session=True,
             preexec_fn=_die_with_parent(on_parent_death),
         )
+
+
+async def together(*work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it side by side; the first that fails ends the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 async def run(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from localplatform.artifacts import DownloadFailed
-from localplatform.processes import StartFailed
+from localplatform.processes import StartFailed, together
 
 FIRST_PAUSE, LONGEST_PAUSE, STEADY = 0.5, 30.0, 60.0
 
@@ -55,10 +55,7 @@ class Supervisor:
         """Start them side by side and watch them. Raises StartFailed of the first that does not come up."""
         for server in servers:
             self.children[server.name] = Child(server, state="restarting")
-        outcomes = await asyncio.gather(*(self.start(server.name) for server in servers), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await together(*(self.start(server.name) for server in servers))
 
     async def start(self, name: str) -> None:
         """Start one that does not run. Raises StartFailed."""

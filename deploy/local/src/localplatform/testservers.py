@@ -19,7 +19,7 @@ from pathlib import Path
 
 from localplatform.kafka import Kafka
 from localplatform.postgresql import Postgresql
-from localplatform.processes import free_ports, tail
+from localplatform.processes import free_ports, tail, together
 
 FAST = {
     "fsync": "off",
@@ -110,7 +110,7 @@ async def _native(stack: AsyncExitStack, run: Path) -> Servers:
     kafka = Kafka(run / "kafka", port, controller, run / "kafka.log")
     stack.push_async_callback(postgres.stop)
     stack.push_async_callback(kafka.stop)
-    await asyncio.gather(postgres.start(), kafka.start())
+    await together(postgres.start(), kafka.start())
     return Servers(postgres.url, kafka.bootstrap, "native processes")
 
 

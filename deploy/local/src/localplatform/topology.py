@@ -80,6 +80,7 @@ def service_environment(
         "MASTER_KEY": master_key,
         "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(ports[service]),
+        "DRAIN_DELAY_SECONDS": "0",
         "METRICS_HOST": "127.0.0.1",
         "METRICS_PORT": str(ports[metrics]),
     }
