@@ -6,23 +6,23 @@ that must run once or in the background (relay, consumers, due work, retention) 
 
 import argparse
 import asyncio
-import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from contracts.asyncapi import asyncapi
+from contracts.catalogue import all_events
 from fastapi import APIRouter, FastAPI
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
 from eventing.session import sessions as make_sessions
-from eventing.subscriptions import Subscriptions
+from eventing.subscriptions import Subscriptions, groups
 from servicekit import audit, docs, health, migrations, openapi, ops, problems, processes, telemetry
 from servicekit.auth import Authenticator, KeySet, Roles, fetch_jwks
 from servicekit.clock import wall_time
@@ -91,20 +91,30 @@ class Service:
                     )
                 seen[route.name] = feature.name
 
+        if lacking := {"ops:read", "ops:write"} - known:
+            raise WrongService(f"no role has {sorted(lacking)}, so nobody could repair this service")
+
     @property
     def subscriptions(self) -> list[Subscriptions]:
         """Everything the service listens to."""
         return [each for feature in self.features for each in feature.subscriptions]
 
-    def runtime(self, settings: ServiceSettings, *, engine: AsyncEngine | None = None) -> Runtime:
-        """The parts of a running process, opened on first use."""
-        engine = engine or make_engine(
+    def runtime(
+        self, settings: ServiceSettings, *, wake: Callable[[], None] | None = None, worker: bool = False
+    ) -> Runtime:
+        """The parts of a running process; connections are opened on first use.
+
+        Args:
+            wake: called after each commit that put something into the outbox. worker: no limit on statements' time.
+        """
+        engine = make_engine(
             settings.async_url,
             pool_size=settings.database_pool_size,
-            statement_timeout_ms=settings.database_statement_timeout_ms,
-            name=f"{self.name}-service",
+            statement_timeout_ms=0 if worker else settings.database_statement_timeout_ms,
+            name=f"{self.name}-service {'worker' if worker else 'api'}",
+            pooler=settings.database_pooler,
         )
-        sessions = make_sessions(engine, source=f"/factoring/{self.name}-service")
+        sessions = make_sessions(engine, source=f"/factoring/{self.name}-service", wake=wake)
         client = httpx.AsyncClient(timeout=5)
         keys = KeySet(fetch_jwks(settings.oidc_issuer, settings.oidc_jwks_url, client))
         runtime = Runtime(
@@ -135,16 +145,9 @@ class Service:
     def api(self, runtime: Runtime | None = None) -> FastAPI:
         """The HTTP application. Without a runtime it serves its description only (for export)."""
 
-        @contextlib.asynccontextmanager
-        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            yield
-            if runtime is not None:
-                await runtime.close()
-
         app = FastAPI(
             title=f"{self.name}-service",
             version=self.version,
-            lifespan=lifespan,
             docs_url=None,
             redoc_url=None,
             generate_unique_id_function=operation_id,
@@ -159,13 +162,23 @@ class Service:
         for feature in self.features:
             if feature.router is not None:
                 app.include_router(adopt(feature.router))
-        app.include_router(adopt(ops.router(self)))
+        app.include_router(adopt(ops.router(self.name, self.subscriptions)))
         openapi.install(app)
         return app
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of the service."""
         return self.api().openapi()
+
+    def asyncapi(self) -> dict[str, Any]:
+        """The AsyncAPI document of the service: what it publishes and what it hears."""
+        heard = groups(self.name, self.subscriptions)
+        return asyncapi(
+            self.name,
+            [event for event in all_events() if event.publisher is not None and event.publisher.name == self.name],
+            [listener.event for group in heard for listener in group.heard.values()],
+            groups=[group.id for group in heard],
+        )
 
     def main(self, argv: Sequence[str] | None = None) -> None:
         """`python -m X_service COMMAND`: what the process is to be."""
@@ -211,7 +224,45 @@ def _print(text: str) -> None:
 
 
 def _openapi(service: Service, rest: Sequence[str]) -> None:
-    _print(json.dumps(service.openapi(), indent=2, ensure_ascii=False, sort_keys=True))
+    parser = argparse.ArgumentParser(prog="openapi", description="Print the OpenAPI document, or compare or write it.")
+    parser.add_argument(
+        "--check", action="store_true", help="fail if the committed document is stale or would break callers"
+    )
+    parser.add_argument("--write", action="store_true", help="write it, unless that would break callers")
+    parser.add_argument(
+        "--breaking", action="store_true", help="with --write: yes, break them (say so in the changelog)"
+    )
+    parser.add_argument("--file", type=Path, default=service.migrations.parent / "openapi.json")
+    chosen = parser.parse_args(rest)
+    document = service.openapi()
+    if chosen.check or chosen.write:
+        found = openapi.check(document, chosen.file)
+        breaks = [line for line in found if chosen.file.name not in line]
+        if chosen.check and found:
+            raise SystemExit("\n".join(found))
+        if chosen.write and breaks and not chosen.breaking:
+            raise SystemExit("This would break callers:\n" + "\n".join(breaks))
+    if chosen.write:
+        chosen.file.write_text(openapi.text_of(document), encoding="utf-8")
+    elif not chosen.check:
+        sys.stdout.write(openapi.text_of(document))
+
+
+def _asyncapi(service: Service, rest: Sequence[str]) -> None:
+    _print(json.dumps(service.asyncapi(), indent=1, ensure_ascii=False, sort_keys=True))
+
+
+def _topics_needs(service: Service, rest: Sequence[str]) -> None:
+    heard = groups(service.name, service.subscriptions)
+    needs = {
+        "service": service.name,
+        "writes": sorted(
+            {event.topic for event in all_events() if event.publisher and event.publisher.name == service.name}
+        ),
+        "reads": sorted({topic for group in heard for topic in group.topics}),
+        "groups": [group.id for group in heard],
+    }
+    _print(json.dumps(needs, indent=1))
 
 
 def _settings(service: Service, rest: Sequence[str]) -> None:
@@ -231,6 +282,8 @@ def _run(service: Service, *, api: bool, worker: bool) -> None:
 
 COMMANDS: dict[str, Callable[[Service, Sequence[str]], None]] = {
     "openapi": _openapi,
+    "asyncapi": _asyncapi,
+    "topics-needs": _topics_needs,
     "settings": _settings,
     "migrate": _migrate,
     "api": lambda service, rest: _run(service, api=True, worker=False),

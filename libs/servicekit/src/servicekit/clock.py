@@ -1,4 +1,4 @@
-"""The injectable clock: wall time enters feature code only as the `now: Now` parameter, so that tests and replays set it."""
+"""The injectable clock: wall time enters feature code only as the `now: Now` parameter, so that tests can set it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from fastapi import Depends, Request
@@ -71,28 +71,39 @@ class Versioned:
         return {"version_id_col": cls.version}
 
 
-def make_engine(url: str, *, pool_size: int, statement_timeout_ms: int, name: str) -> AsyncEngine:
-    """An engine that works behind a transaction pooler too (no server-side state but the transaction's)."""
+def make_engine(url: str, *, pool_size: int, statement_timeout_ms: int, name: str, pooler: bool = False) -> AsyncEngine:
+    """An engine on asyncpg.
+
+    Args:
+        pooler: the address is a pooler in transaction mode, which keeps neither prepared statements nor settings;
+            set statement_timeout on the role there.
+    """
+    arguments: dict[str, Any] = {"timeout": 5}
+    if pooler:
+        arguments |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": _name,
+        }
+    else:
+        settings = {"application_name": name, "statement_timeout": str(statement_timeout_ms), "timezone": "UTC"}
+        arguments["server_settings"] = settings
     return create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
-        pool_pre_ping=False,
         pool_recycle=1800,
-        connect_args={
-            "timeout": 5,
-            "server_settings": {
-                "application_name": name,
-                "statement_timeout": str(statement_timeout_ms),
-                "timezone": "UTC",
-            },
-        },
+        connect_args=arguments,
     )
 
 
+def _name() -> str:
+    return f"__asyncpg_{uuid4()}__"
+
+
 async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
-    """The transaction of this request. Takes a connection only when first used; commits when the handler has returned."""
+    """The transaction of this request: takes a connection when first used, commits when the handler has returned."""
     async with runtime_of(request).sessions() as tx:
         bind(tx, request_context(request))
         tx.info["operation"] = request.state.operation

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from eventing.outbox import outbox_depth
 from servicekit import migrations
 from servicekit.problems import Unavailable
-from servicekit.runtime import runtime_of
+from servicekit.runtime import Runtime, runtime_of
 
 log = logging.getLogger(__name__)
 
@@ -78,20 +78,24 @@ def install(app: FastAPI, migrations_dir: Path) -> None:
 
     @app.get("/health/ready", include_in_schema=False)
     async def ready(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        runtime = runtime_of(request)
-        checks: dict[str, str] = {}
-        if runtime.draining:
-            checks["process"] = "shutting down"
-        try:
-            async with asyncio.timeout(3), runtime.engine.connect() as connection:
-                current = await migrations.at_head(connection, newest)
-            checks["database"] = "ok" if current else "migrations are missing: run `migrate`"
-        except (OSError, sa.exc.SQLAlchemyError, TimeoutError):
-            checks["database"] = "does not answer"
-        if not runtime.authenticator.keys.known:
-            await runtime.authenticator.keys.refresh()
-        checks["identity provider"] = "ok" if runtime.authenticator.keys.known else "its keys are not known yet"
-        good = all(state == "ok" for state in checks.values())
-        return JSONResponse(
-            {"status": "ready" if good else "not ready", "checks": checks}, status_code=200 if good else 503
-        )
+        return await readiness(runtime_of(request), newest)
+
+
+async def readiness(runtime: Runtime, newest: str | None) -> Response:
+    """200 when this process can serve: the database answers and is migrated, and the issuer's keys are known."""
+    checks: dict[str, str] = {}
+    if runtime.draining:
+        checks["process"] = "shutting down"
+    try:
+        async with asyncio.timeout(3), runtime.engine.connect() as connection:
+            current = await migrations.at_head(connection, newest)
+        checks["database"] = "ok" if current else "migrations are missing: run `migrate`"
+    except (OSError, sa.exc.SQLAlchemyError, TimeoutError):
+        checks["database"] = "does not answer"
+    if not runtime.authenticator.keys.known:
+        await runtime.authenticator.keys.refresh()
+    checks["identity provider"] = "ok" if runtime.authenticator.keys.known else "its keys are not known yet"
+    good = all(state == "ok" for state in checks.values())
+    return JSONResponse(
+        {"status": "ready" if good else "not ready", "checks": checks}, status_code=200 if good else 503
+    )

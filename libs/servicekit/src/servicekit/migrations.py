@@ -35,12 +35,15 @@ _RAILS_V1 = (
         END IF;
         RAISE EXCEPTION 'the audit trail is append-only' USING ERRCODE = 'restrict_violation';
     END $$""",
-    "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_is_append_only()",
-    "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()",
+    "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit"
+    " FOR EACH ROW EXECUTE FUNCTION audit_is_append_only()",
+    "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit"
+    " FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()",
     """CREATE TABLE due_work (
         id uuid PRIMARY KEY, kind text NOT NULL, clock text NOT NULL, due_at timestamptz, due_on date,
         payload jsonb NOT NULL, attempts smallint NOT NULL DEFAULT 0, retry_at timestamptz, error text,
-        correlation_id text, traceparent text, CONSTRAINT due_work_one_due CHECK ((due_at IS NULL) <> (due_on IS NULL)))""",
+        correlation_id text, traceparent text,
+        CONSTRAINT due_work_one_due CHECK ((due_at IS NULL) <> (due_on IS NULL)))""",
     "CREATE INDEX due_work_wall ON due_work (coalesce(retry_at, due_at)) WHERE clock = 'wall'",
     "CREATE INDEX due_work_business ON due_work (clock, due_on) WHERE due_on IS NOT NULL",
     """CREATE TABLE person_key (

@@ -67,7 +67,7 @@ Paging = Annotated[PageParams, Depends(page_params)]
 
 
 async def paginate(
-    tx: AsyncSession, stmt: sa.Select[Any], *order: sa.ColumnElement[Any] | Any, page: PageParams
+    tx: AsyncSession, stmt: sa.Select[*tuple[Any, ...]], *order: sa.ColumnElement[Any] | Any, page: PageParams
 ) -> tuple[list[Any], str | None]:
     """The page's rows in this order, and the next cursor.
 
@@ -91,7 +91,7 @@ async def paginate(
     return found, _encode(signature, rows[-1][width:]) if more else None
 
 
-async def total_of(tx: AsyncSession, stmt: sa.Select[Any], page: PageParams) -> int | None:
+async def total_of(tx: AsyncSession, stmt: sa.Select[*tuple[Any, ...]], page: PageParams) -> int | None:
     """How many rows the list has in all, if the caller asked."""
     if not page.total:
         return None

@@ -1,6 +1,6 @@
 """RFC 9457 problems: every error a caller sees is a class that states a fact, with a page that says its cause and fix.
 
-Invariant: a problem document never echoes input and never carries the text of an unexpected exception; it carries the
+Invariant: a problem document never echoes input and never carries the text of an unexpected exception; it has the
 trace id, under which the logs tell the rest. A problem's docstring is its page: first what happened, then how to mend it.
 """
 
@@ -286,7 +286,6 @@ def response_of(classes: Sequence[type[Problem]]) -> dict[str, Any]:
     """One OpenAPI response object for problems that share a status."""
     return {
         "description": " · ".join(title(cls) for cls in classes),
-        "model": ProblemDocument,
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/ProblemDocument"},

@@ -1,65 +1,174 @@
 """A running process: starts the API, the worker or both, and drains at SIGTERM.
 
-Order at the end: readiness turns false, running requests and the running batch finish, connections close.
+Order at the end: readiness turns false, running requests and the running batch finish, connections close. A part that
+fails ends the process with one clear line; whoever supervises it starts it again.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
-from typing import TYPE_CHECKING
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from eventing.waker import Waker
 from servicekit import telemetry
-from servicekit.settings import ServiceSettings
-from servicekit.worker import run_worker
+from servicekit.metrics_port import metrics_app
+from servicekit.runtime import Runtime
+from servicekit.settings import ServiceSettings, WrongSettings
+from servicekit.worker import worker_parts
 
 if TYPE_CHECKING:
     from servicekit.app import Service
 
 log = logging.getLogger(__name__)
+Part = tuple[str, Coroutine[Any, Any, None]]
+
+
+class PartEnded(RuntimeError):
+    """A part of the process returned though nobody had asked it to."""
 
 
 async def run(service: "Service", settings: ServiceSettings, *, api: bool, worker: bool) -> None:
-    """Until SIGTERM or SIGINT, or until a part fails (which is raised)."""
+    """Until SIGTERM or SIGINT, or until a part fails.
+
+    Raises:
+        SystemExit: a part failed (status 1), or a port is taken.
+    """
+    process = f"{service.name}-service"
     provider = telemetry.configure(
-        f"{service.name}-service", level=settings.log_level, endpoint=settings.otel_exporter_otlp_endpoint
+        process,
+        level=settings.log_level,
+        endpoint=settings.otel_exporter_otlp_endpoint,
+        sample=settings.otel_traces_ratio,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runtime = service.runtime(settings)
+    async with contextlib.AsyncExitStack() as closing:
+        parts: list[Part] = []
+        runtimes: list[Runtime] = []
+        if api:
+            waker = Waker(settings.direct_dsn)
+            runtime = await closing.enter_async_context(_open(service.runtime(settings, wake=waker.wake)))
+            runtimes.append(runtime)
+            listening = listen(settings.http_host, settings.http_port, "HTTP_PORT")
+            parts += [
+                ("http", serve(service.api(runtime), listening, settings, stop, runtimes)),
+                ("waker", waker.run(stop)),
+            ]
+        if worker:
+            runtime = await closing.enter_async_context(_open(service.runtime(settings, worker=True)))
+            runtimes.append(runtime)
+            parts += worker_parts(service, runtime, settings, stop)
+        if settings.metrics_port:
+            listening = listen(settings.metrics_host, settings.metrics_port, "METRICS_PORT")
+            parts.append(("metrics", serve(metrics_app(service, runtimes[-1]), listening, settings, stop, ())))
+        log.info("%s started: %s", process, ", ".join(name for name, _ in parts))
+        try:
+            await run_parts(parts, stop, settings.shutdown_seconds)
+        finally:
+            await asyncio.to_thread(provider.shutdown)
+    log.info("%s ended in good order", process)
+
+
+@contextlib.asynccontextmanager
+async def _open(runtime: Runtime) -> AsyncIterator[Runtime]:
     try:
-        async with asyncio.TaskGroup() as group:
-            if api:
-                group.create_task(_serve(service.api(runtime), settings, stop))
-            if worker:
-                group.create_task(run_worker(service, runtime, stop))
+        yield runtime
     finally:
         await runtime.close()
-        provider.shutdown()
+
+
+async def run_parts(parts: list[Part], stop: asyncio.Event, patience: float) -> None:
+    """Run all until `stop`; then give them `patience` seconds (and a little) to finish what they are at.
+
+    Raises:
+        SystemExit: one failed or ended too early; the others were stopped in good order first.
+    """
+    tasks = {asyncio.create_task(work, name=name) for name, work in parts}
+    stopping = asyncio.create_task(stop.wait())
+    failed = False
+    await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    early = {task for task in tasks if task.done()} if not stop.is_set() else set[asyncio.Task[None]]()
+    for task in early:
+        failed = True
+        error = task.exception() or PartEnded(task.get_name())
+        log.critical("%s failed, so this process ends: %s", task.get_name(), telemetry.redacted(error))
+    stop.set()
+    _, late = await asyncio.wait(tasks, timeout=patience + 2) if tasks else (None, set[asyncio.Task[None]]())
+    for task in late:
+        log.error("%s did not finish within %s s and is cut off", task.get_name(), patience)
+        task.cancel()
+    for task in (await asyncio.wait(late))[0] if late else ():
+        failed = failed or (not task.cancelled() and task.exception() is not None)
+    for task in tasks - early:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            failed = True
+            log.critical("%s failed while ending: %s", task.get_name(), telemetry.redacted(error))
+    stopping.cancel()
+    if failed:
+        raise SystemExit(1)
+
+
+def listen(host: str, port: int, variable: str) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        WrongSettings: the port is taken or the address is not ours; names the variable.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise WrongSettings(
+            f"{variable}: cannot listen on {host}:{port} ({error.strerror}); choose another one"
+        ) from None
+    listening.listen(2048)
+    return listening
 
 
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handlers: the process has one for all its parts."""
 
-    def install_signal_handlers(self) -> None:
-        """Nothing to install."""
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing to capture."""
+        yield
 
 
-async def _serve(app: "uvicorn._types.ASGIApplication", settings: ServiceSettings, stop: asyncio.Event) -> None:
+async def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    settings: ServiceSettings,
+    stop: asyncio.Event,
+    drained: "list[Runtime] | tuple[()]",
+) -> None:
+    """Serve HTTP until `stop`; then turn unready, wait DRAIN_DELAY_SECONDS, and finish the running requests."""
     config = uvicorn.Config(
         app,
-        host=settings.http_host,
-        port=settings.http_port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
         server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
     server = _Server(config)
-    serving = asyncio.create_task(server.serve())
-    await stop.wait()
-    server.should_exit = True
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not serving.done():
+        for runtime in drained:
+            runtime.draining = True
+        await asyncio.sleep(settings.drain_delay_seconds if drained else 0)
+        server.should_exit = True
     await serving

@@ -61,6 +61,9 @@ class ServiceSettings(BaseSettings):
     database_statement_timeout_ms: Annotated[
         int, Field(ge=0, description="Longest statement of an API request; 0 means none")
     ] = 15_000
+    database_pooler: Annotated[
+        bool, Field(description="DATABASE_URL is a pooler in transaction mode: no prepared statements are kept")
+    ] = False
     kafka_bootstrap: Annotated[str, Field(description="host:port[,host:port] of the brokers")] = "127.0.0.1:9092"
     kafka_security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Field(description="How to talk to the brokers")
@@ -97,6 +100,10 @@ class ServiceSettings(BaseSettings):
     outbox_limit: Annotated[
         int, Field(ge=1, description="Outbox rows above which the API answers changes with 503")
     ] = 1_000_000
+    drain_delay_seconds: Annotated[
+        float,
+        Field(ge=0, description="How long an unready process still serves at SIGTERM, until it gets no new requests"),
+    ] = 0.0
     shutdown_seconds: Annotated[
         float, Field(gt=0, description="How long running requests and batches may take to finish at SIGTERM")
     ] = 20.0
@@ -107,6 +114,7 @@ class ServiceSettings(BaseSettings):
         str | None,
         Field(description="OTLP/HTTP collector, e.g. http://otel:4318; unset: spans are made but not exported"),
     ] = None
+    otel_traces_ratio: Annotated[float, Field(ge=0, le=1, description="Share of new traces that are sampled")] = 1.0
 
     @classmethod
     def settings_customise_sources(

@@ -18,6 +18,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from pythonjsonlogger.json import JsonFormatter
 from starlette.datastructures import MutableHeaders
@@ -90,14 +91,17 @@ def redacted(error: BaseException | None) -> str:
     return " | caused by ".join(parts)
 
 
-def configure(service: str, *, level: str, endpoint: str | None) -> TracerProvider:
+def configure(service: str, *, level: str, endpoint: str | None, sample: float = 1.0) -> TracerProvider:
     """Set up logging to stderr and tracing for this process; the provider must be shut down at the end."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("uvicorn.access", "httpx", "aiokafka", "faststream"):
         logging.getLogger(noisy).setLevel("WARNING")
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": service}),
+        sampler=ParentBased(TraceIdRatioBased(sample if endpoint else 0.0)),
+    )
     if endpoint:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
     trace.set_tracer_provider(provider)

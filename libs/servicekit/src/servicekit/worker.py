@@ -1,16 +1,89 @@
-"""The background half of a service: relay, consumers, due work and retention, in one process that ends when a part fails."""
+"""The background half of a service: relay, consumers, due work, retention and gauges; an error of one ends the process.
+
+Kafka's absence is no error: relay and consumers wait for it.
+"""
 
 import asyncio
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
+
+from eventing.inbox import Consumer
+from eventing.outbox import outbox_depth
+from eventing.relay import Relay
+from eventing.schema import parked_event, parked_key
+from eventing.seen import maintain_inbox
+from servicekit import idempotency, metrics
 from servicekit.runtime import Runtime
 from servicekit.scheduling import Runner
+from servicekit.settings import ServiceSettings
+from servicekit.telemetry import redacted
 
 if TYPE_CHECKING:
     from servicekit.app import Service
 
+log = logging.getLogger(__name__)
+REPLAYED_KEPT: Final = timedelta(days=30)
+"""How long a parked event that was replayed stays to be looked at; a discarded one stays for ever."""
 
-async def run_worker(service: "Service", runtime: Runtime, stop: asyncio.Event) -> None:
-    """Run every part until told to stop; an error of one ends all."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(Runner(runtime).run(stop), name="due work")
+
+def worker_parts(
+    service: "Service", runtime: Runtime, settings: ServiceSettings, stop: asyncio.Event
+) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+    """The parts of a worker process, by name."""
+    runner = Runner(runtime)
+    consumer = Consumer(runtime.sessions, settings.kafka(), service=service.name, subscriptions=service.subscriptions)
+    return [
+        ("relay", Relay(settings.direct_dsn, settings.kafka()).run(stop)),
+        ("consumer", consumer.run(stop)),
+        ("due work", runner.run(stop)),
+        ("retention", _every(3600, stop, lambda: retain(runtime))),
+        ("gauges", _every(5, stop, lambda: measure(runtime, runner))),
+    ]
+
+
+async def _every(seconds: float, stop: asyncio.Event, work: Any) -> None:
+    """Do it now and again, waiting out a database that is away."""
+    while not stop.is_set():
+        try:
+            await work()
+            pause = seconds
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            log.warning("housekeeping waits for the database: %s", redacted(error))
+            pause = min(seconds, 5)
+        try:
+            await asyncio.wait_for(stop.wait(), pause)
+        except TimeoutError:
+            continue
+
+
+async def retain(runtime: Runtime) -> None:
+    """Delete what its declared retention has ended: idempotency keys after 24 h, the inbox after 30 days, replayed
+    parked events after 30 days. Audit entries and discarded events stay; due work is deleted when done."""
+    now = runtime.clock()
+    async with runtime.engine.begin() as connection:
+        await maintain_inbox(connection, now.date())
+    async with runtime.engine.begin() as connection:
+        forgotten = await idempotency.forget_old(connection, now - idempotency.KEPT)
+    async with runtime.engine.begin() as connection:
+        await connection.execute(
+            sa.delete(parked_event).where(
+                parked_event.c.status == "replayed", parked_event.c.settled_at < now - REPLAYED_KEPT
+            )
+        )
+    log.info("retention done; %d idempotency keys forgotten", forgotten)
+
+
+async def measure(runtime: Runtime, runner: Runner) -> None:
+    """Bring the gauges up to date."""
+    async with runtime.engine.connect() as connection:
+        depth = await outbox_depth(connection)
+        parked = sa.select(sa.func.count()).select_from(parked_event).where(parked_event.c.status == "parked")
+        metrics.PARKED_EVENTS.set(await connection.scalar(parked) or 0)
+        metrics.PARKED_KEYS.set(await connection.scalar(sa.select(sa.func.count()).select_from(parked_key)) or 0)
+    metrics.OUTBOX_DEPTH.set(depth.rows_estimate)
+    metrics.OUTBOX_AGE.set(depth.oldest_age_seconds)
+    await runner.measure()
