@@ -23,7 +23,7 @@ from eventing.dispatch import dispatch
 from eventing.failures import Failure, kind_of
 from eventing.kafka import KafkaSettings
 from eventing.parking import ToPark
-from eventing.records import Delivered, Faulty, Record, Skipped, key_of, read
+from eventing.records import Delivered, Faulty, Record, Skipped, header, key_of, read
 from eventing.seen import new_in_inbox
 from eventing.streams import Stream, run_streams
 from eventing.subscriptions import Group, Subscriptions, groups
@@ -117,7 +117,10 @@ class Consumer:
                     "firsts": list(partitions.values()),
                 },
             )
-            return {partition: (start, careful) for partition, start, careful in rows.tuples()}
+            return {
+                partition: (start, careful)
+                for partition, start, careful in cast("Iterable[tuple[int, int, bool]]", rows.all())
+            }
 
     async def close(self, group: Group, topic: str, positions: Mapping[int, int]) -> None:
         """Give partitions up in good order: no crash is to be suspected."""
@@ -307,7 +310,7 @@ class Consumer:
 
 
 def _known_type(group: Group, parked: ToPark) -> str:
-    ce_type = parking.header(parked.record, "ce_type")
+    ce_type = header(parked.record, "ce_type")
     return ce_type if ce_type in group.heard else "other"
 
 

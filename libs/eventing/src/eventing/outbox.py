@@ -56,8 +56,8 @@ def emit(
 ) -> UUID:
     """Publish `event` if and when this transaction commits, in its key's order. Returns its CloudEvents id.
 
-    Raises at once what could not be published (wire.EventTooLarge, wire.UnknownWritten). Inside a delivery the id derives from
-    the causing event; a batch handler names the `cause`. Raises ProjectionActs in a `project` handler.
+    Raises at once what could not be published (wire.EventTooLarge, wire.UnknownWritten), and ProjectionActs in a
+    `project` handler. Inside a delivery the id derives from the causing event; a batch handler names the `cause`.
     """
     who = context(tx)
     current = delivery(tx)

@@ -1,11 +1,11 @@
 """The sessions of a service: whatever must be written last in a transaction is, in one statement.
 
-Invariant: if transaction B read or overwrote what A did, A's outbox rows have lower numbers than B's. It holds because
-the statement that draws the numbers comes after every other write of its transaction, so behind every lock it waits for.
+Invariant: if transaction B read or overwrote what A did, A's outbox rows have lower numbers than B's. It holds since
+the statement that draws the numbers comes after every other write of its transaction, so behind all locks it waits for.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -71,7 +71,7 @@ def delivery(tx: AsyncSession) -> Delivery | None:
 
 
 @contextmanager
-def delivering(tx: AsyncSession, current: Delivery) -> Iterator[None]:
+def delivering(tx: AsyncSession, current: Delivery) -> Generator[None]:
     """Run a handler as part of a delivery."""
     tx.info[_DELIVERY] = current
     try:

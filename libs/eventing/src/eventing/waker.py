@@ -1,4 +1,6 @@
-"""Waking the relay after a commit, outside of any transaction: NOTIFY inside one serialises all commits of the server."""
+"""Waking the relay after a commit, outside of any transaction: NOTIFY in one serialises all commits of the server."""
+
+from __future__ import annotations
 
 import asyncio
 import logging

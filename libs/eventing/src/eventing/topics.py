@@ -1,0 +1,105 @@
+"""Topics as the catalogue declares them: created, set and checked by a command, never by a client in passing.
+
+The number of partitions is fixed at creation (a key must stay where it is), so a worker that finds another refuses to
+start. Timestamps are the broker's: "known at" is read from them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+from contracts.base import Topic
+from eventing.kafka import KafkaSettings
+
+_log = logging.getLogger(__name__)
+_TIMEOUT: Final = 10.0
+
+
+class MissingTopics(RuntimeError):
+    """Topics that a worker reads are not there (yet)."""
+
+
+class WrongPartitions(RuntimeError):
+    """A topic has another number of partitions than it was declared with: keys would change places."""
+
+
+def settings_of(topic: Topic) -> dict[str, str]:
+    """A topic's settings, from its contract."""
+    retention = -1 if topic.retention is None else int(topic.retention.total_seconds() * 1000)
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention),
+        "retention.bytes": "-1",
+        "max.message.bytes": str(topic.max_bytes),
+        "message.timestamp.type": "LogAppendTime",
+    }
+
+
+def create(kafka: KafkaSettings, declared: Iterable[Topic], *, replication: int = 1) -> list[str]:
+    """Create what is missing and set what differs; returns the names created. Raises WrongPartitions."""
+    admin = AdminClient(kafka.confluent())
+    there = _partitions(admin)
+    declared = list(declared)
+    wrong = [
+        f"{topic.name} has {there[topic.name]} partitions, not {topic.partitions}"
+        for topic in declared
+        if there.get(topic.name, topic.partitions) != topic.partitions
+    ]
+    if wrong:
+        raise WrongPartitions("; ".join(wrong))
+    durability = {"min.insync.replicas": str(max(1, replication - 1))}
+    missing = [topic for topic in declared if topic.name not in there]
+    if missing:
+        made = admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=replication,
+                    config=settings_of(topic) | durability,
+                )
+                for topic in missing
+            ],
+            operation_timeout=_TIMEOUT,
+        )
+        for future in made.values():
+            future.result()
+    kept = [topic for topic in declared if topic.name in there]
+    if kept:
+        changes = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                topic.name,
+                incremental_configs=[
+                    ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                    for name, value in settings_of(topic).items()
+                ],
+            )
+            for topic in kept
+        ]
+        for future in admin.incremental_alter_configs(changes).values():
+            future.result()
+    return [topic.name for topic in missing]
+
+
+async def require(kafka: KafkaSettings, names: Collection[str], partitions: int) -> None:
+    """Raises MissingTopics, WrongPartitions, or ConnectionError when Kafka does not answer."""
+    try:
+        there = await asyncio.to_thread(lambda: _partitions(AdminClient(kafka.confluent())))
+    except KafkaException as error:
+        raise ConnectionError(str(error)) from error
+    missing = sorted(set(names) - set(there))
+    if missing:
+        raise MissingTopics(", ".join(missing))
+    wrong = [f"{name} has {there[name]}" for name in sorted(names) if there[name] != partitions]
+    if wrong:
+        raise WrongPartitions(f"built for {partitions} partitions: {'; '.join(wrong)}")
+
+
+def _partitions(admin: AdminClient) -> dict[str, int]:
+    found = admin.list_topics(timeout=_TIMEOUT).topics
+    return {name: len(topic.partitions) for name, topic in found.items()}
