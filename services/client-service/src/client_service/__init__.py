@@ -1,0 +1,1 @@
+"""client-service: client master data, from the first lead to a proper termination."""

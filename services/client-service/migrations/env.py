@@ -1,0 +1,5 @@
+"""Alembic's entry; servicekit runs it."""
+
+from servicekit.migrations import run
+
+run()

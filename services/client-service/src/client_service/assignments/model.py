@@ -1,0 +1,67 @@
+"""Which member of staff answers for a client, over time. Who it is decides who may see the client."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from client_service.clients.model import Client
+from client_service.model_base import Base
+from client_service.organisation.model import StaffMember
+from servicekit.auth import Principal
+from servicekit.problems import Conflict, Invalid
+
+
+class UnknownStaff(Invalid):
+    """Nobody of this id works for the client's legal entity, as far as performance-service has told.
+
+    Check the id; a new member of staff must have joined there first.
+    """
+
+
+class StaffDeparted(Conflict):
+    """This member of staff has left.
+
+    Choose one who works here.
+    """
+
+
+class AlreadyManager(Conflict):
+    """This member of staff is the client's relationship manager already."""
+
+
+class RmAssignment(Base):
+    """A relationship manager taking a client on. `reason` is in the words of whoever assigned."""
+
+    __tablename__ = "rm_assignment"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(index=True)
+    staff_id: Mapped[UUID]
+    from_staff_id: Mapped[UUID | None]
+    reason: Mapped[str]
+    assigned_at: Mapped[datetime]
+    assigned_by: Mapped[str]
+
+    @classmethod
+    def assign(cls, client: Client, staff: StaffMember | None, reason: str, *, who: Principal, now: datetime) -> Self:
+        """Make this member of staff the client's relationship manager."""
+        if staff is None or staff.entity_id != client.entity_id:
+            raise UnknownStaff("body.staff_id", "nobody of this id works for this legal entity")
+        if staff.departed:
+            raise StaffDeparted(staff.staff_id, field="body.staff_id")
+        if client.rm_id == staff.staff_id:
+            raise AlreadyManager(staff.staff_id, field="body.staff_id")
+        assignment = cls(
+            id=uuid7(),
+            client_id=client.id,
+            staff_id=staff.staff_id,
+            from_staff_id=client.rm_id,
+            reason=reason,
+            assigned_at=now,
+            assigned_by=who.subject,
+        )
+        client.rm_id = staff.staff_id
+        return assignment
