@@ -26,10 +26,10 @@ any_pack = st.sampled_from(packs())
 
 
 def test_the_pack_follows_the_calendar_and_the_day() -> None:
-    assert CN.rule == "CN-CBIRC-2020-3/1"
-    assert GB.rule == "UK-FCA-DISP-1/1"
-    assert US.rule == "HOUSE/1", "no statute is known for this calendar"
-    assert pack_for("CN", date(2020, 2, 29)).rule == "HOUSE/1", "the day before it came into force"
+    assert CN.rule == "cn-cbirc-2020-3.v1"
+    assert GB.rule == "uk-fca-disp-1.v1"
+    assert US.rule == "house.v1", "no statute is known for this calendar"
+    assert pack_for("CN", date(2020, 2, 29)).rule == "house.v1", "the day before it came into force"
     assert pack_for("CN", date(2020, 3, 1)) == CN
     assert pack_for("GB-SCT", date(2026, 1, 5)) == GB
     assert all(pack_named(pack.rule) == pack for pack in packs())

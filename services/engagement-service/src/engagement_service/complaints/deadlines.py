@@ -1,6 +1,6 @@
 """The two clocks of a complaint, and why they show what they show.
 
-Every number lies in `packs.json`: one pack per rule book, versioned and effective-dated; no count of days is named here.
+Every number lies in `packs.json`: one pack per rule book, versioned and effective-dated; no count of days is here.
 The statutory clock counts calendar days from the day after receipt (民法典 201; DISP: "after its receipt"), and its
 last day stands even when it is a holiday: the stricter reading of 民法典 203. The internal target counts working days.
 """
@@ -23,46 +23,52 @@ class Complexity(StrEnum):
     COMPLEX = "complex"
 
 
-class _Rule(BaseModel):
+class Clause(BaseModel):
+    """A clause of a rule book, and what it says in a sentence."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    clause: str
+    says: str
 
-class Term(_Rule):
-    """Calendar days from receipt, and the clause that says so."""
+
+class Term(Clause):
+    """Calendar days from receipt."""
 
     days: int
-    clause: str
 
 
-class Extension(_Rule):
+class Extension(Clause):
     """Calendar days on top, `at_most` days from receipt in all; always with a second person's approval."""
 
     days: int
     at_most: int
-    clause: str
 
 
-class Summary(_Rule):
+class Summary(Clause):
     """Working days after receipt within which a resolved case needs no final response."""
 
     working_days: int
-    clause: str
 
 
-class Target(_Rule):
+class Target(BaseModel):
     """What the factor asks of itself, in working days from receipt (ISO 10002 has no day counts)."""
 
-    rule: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clause: str
     acknowledge: int
     simple: int
     complex: int
 
 
-class Pack(_Rule):
+class Pack(BaseModel):
     """One version of one rule book, in force from `effective_from` to before `effective_to`.
 
     `calendar` is the country whose entities it binds; None is for those who have no other.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: str
     version: int
@@ -74,15 +80,15 @@ class Pack(_Rule):
     complex: Term
     extension: Extension | None
     summary: Summary | None
-    withdrawal: str
-    conflict: str
+    withdrawal: Clause
+    conflict: Clause
     target: Target
     reminders: tuple[int, ...]
 
     @property
     def rule(self) -> str:
-        """How the pack is named on the bus and on paper: `CN-CBIRC-2020-3/1`."""
-        return f"{self.code}/{self.version}"
+        """How the pack is named on the bus and on paper: `cn-cbirc-2020-3.v1`."""
+        return f"{self.code}.v{self.version}"
 
     def in_force(self, day: date) -> bool:
         return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
@@ -96,7 +102,7 @@ def packs() -> tuple[Pack, ...]:
 
 
 def pack_for(calendar_code: str, received_on: date) -> Pack:
-    """The rule book that binds an entity of this calendar on the day of receipt; the house's own where none is known."""
+    """The rule book that binds an entity of this calendar on that day; the house's own where none is known."""
     country = calendar_code.partition("-")[0]
     applying = [pack for pack in packs() if pack.calendar in (country, None) and pack.in_force(received_on)]
     return max(applying, key=lambda pack: (pack.calendar is not None, pack.effective_from, pack.version))
@@ -112,42 +118,56 @@ class Deadline:
     """A last day, and why it is that one. `provisional`: a year it touches has no published calendar yet."""
 
     due_on: date
+    rule: str
     clause: str
+    says: str
     how: str
+    calendar: str
     provisional: bool = False
+
+
+GREGORIAN = "every day"
+"""What a clock counts that knows no holidays."""
 
 
 def statutory(pack: Pack, start: date, complexity: Complexity, *, extended: bool = False) -> Deadline:
     """The last day for the answer to what was received on `start`."""
     term = pack.complex if complexity is Complexity.COMPLEX else pack.simple
     if not extended or pack.extension is None:
-        return Deadline(start + timedelta(days=term.days), term.clause, f"{start} + {term.days} calendar days")
-    days = min(term.days + pack.extension.days, pack.extension.at_most)
-    how = f"{start} + {term.days} + {pack.extension.days} calendar days, {pack.extension.at_most} at most"
-    return Deadline(start + timedelta(days=days), pack.extension.clause, how)
+        how = f"{start} + {term.days} calendar days"
+        return Deadline(start + timedelta(days=term.days), pack.rule, term.clause, term.says, how, GREGORIAN)
+    more = pack.extension
+    days = min(term.days + more.days, more.at_most)
+    how = f"{start} + {term.days} + {more.days} calendar days, {more.at_most} at most"
+    return Deadline(start + timedelta(days=days), pack.rule, more.clause, more.says, how, GREGORIAN)
 
 
 def target(pack: Pack, start: date, complexity: Complexity, calendar_code: str) -> Deadline:
     """The last day for the answer by the factor's own measure."""
     days = pack.target.complex if complexity is Complexity.COMPLEX else pack.target.simple
-    return _in_working_days(start, days, pack.target.rule, calendar_code)
+    clause = Clause(clause=pack.target.clause, says=f"the factor's own target for a {complexity} case")
+    return _in_working_days(pack, start, days, clause, calendar_code)
 
 
 def acknowledgement(pack: Pack, start: date, calendar_code: str) -> Deadline:
     """The last day for telling the complainant that the complaint has arrived."""
-    return _in_working_days(start, pack.target.acknowledge, pack.target.rule, calendar_code)
+    clause = Clause(clause=pack.target.clause, says="the factor's own target for the acknowledgement")
+    return _in_working_days(pack, start, pack.target.acknowledge, clause, calendar_code)
 
 
 def summary(pack: Pack, start: date, calendar_code: str) -> Deadline | None:
     """The last day for a summary resolution, where the rule book knows one."""
-    return pack.summary and _in_working_days(start, pack.summary.working_days, pack.summary.clause, calendar_code)
+    if pack.summary is None:
+        return None
+    return _in_working_days(pack, start, pack.summary.working_days, pack.summary, calendar_code)
 
 
-def _in_working_days(start: date, days: int, clause: str, calendar_code: str) -> Deadline:
+def _in_working_days(pack: Pack, start: date, days: int, clause: Clause, calendar_code: str) -> Deadline:
     working = calendar(calendar_code)
     due_on = working.after(start, days)
     how = f"{start} + {days} working days of {working.code}"
-    return Deadline(due_on, clause, how, provisional=not working.all_published(start, due_on))
+    provisional = not working.all_published(start, due_on)
+    return Deadline(due_on, pack.rule, clause.clause, clause.says, how, working.code, provisional)
 
 
 def reminder_days(pack: Pack, start: date, due_on: date) -> list[date]:
