@@ -59,6 +59,8 @@ async def test_a_team_keeps_the_id_that_hr_gives_it(performance: Harness) -> Non
     await bank.put("/organisation/units/DEMO-FACTOR", json={"kind": "entity"})
     team = {"kind": "team", "parent": "DEMO-FACTOR", "team_id": "0199a7c0-5555-7aaa-8aaa-000000000106"}
     assert (await bank.put("/organisation/units/TEAM-1", json=team)).json()["team_id"] == team["team_id"]
+    renewed = await bank.put("/organisation/units/TEAM-1", json={"kind": "team", "parent": "DEMO-FACTOR"})
+    assert renewed.json()["team_id"] == team["team_id"]
     taken = await bank.put("/organisation/units/TEAM-2", json=team)
     assert (taken.status_code, taken.json()["type"]) == (409, "/problems/team-id-taken")
     branch = await bank.put("/organisation/units/BRANCH", json={**team, "kind": "branch"})

@@ -90,6 +90,8 @@ async def put_unit(
         currency=entity.currency if entity else body.currency,
     )
     unit = await tx.get(Unit, (who.entity_id, unit_id), with_for_update=True)
+    if unit is not None and unit.kind is wanted.kind and body.team_id is None:
+        wanted.team_id = unit.team_id
     if wanted.team_id is not None:
         namesake = await tx.scalar(sa.select(Unit).where(Unit.team_id == wanted.team_id))
         if namesake is not None and namesake is not unit:
