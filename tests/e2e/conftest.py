@@ -1,0 +1,22 @@
+"""The four services as deployed: their own processes on real Kafka and PostgreSQL, shared by all end-to-end tests.
+
+Every test works in a legal entity of its own, so that they do not see each other.
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bus import Bus
+from localplatform.testing import RunningPlatform
+from localplatform.testing import platform as started_platform
+
+@pytest.fixture(scope="session")
+async def platform() -> AsyncIterator[RunningPlatform]:
+    async with started_platform() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bus(platform: RunningPlatform) -> Bus:
+    return Bus(platform.kafka_bootstrap)
