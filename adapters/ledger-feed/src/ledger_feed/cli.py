@@ -1,7 +1,7 @@
 """The command line: `feed` a file, make a `synthetic` portfolio, list the `columns` of a shape.
 
-Exit codes: 0 fed (or already fed; wrong rows are reported), 1 client-service or Kafka stayed away or refused, 2 the file or
-the parameters are refused, 130 stopped by Ctrl-C. After 1 and 130 the same command goes on where it stopped.
+Exit codes: 0 fed (or already fed; wrong rows are reported), 1 client-service or Kafka stayed away or refused, 2 the
+file or the parameters are refused, 130 stopped by Ctrl-C. After 1 and 130 the same command goes on where it stopped.
 """
 
 import asyncio
@@ -62,17 +62,13 @@ def feed_file(
     currency: Annotated[str, typer.Option(help="ISO 4217 code of all amounts.")],
     system: Annotated[str, typer.Option(help="Code of the system whose party numbers the file carries; no colon.")],
     branch: Annotated[str | None, typer.Option(help="The branch, if there is one.")] = None,
-    term_days: Annotated[
-        int | None, typer.Option(min=0, max=3650, help="vat-invoices: days from issue to due.")
-    ] = None,
+    term_days: Annotated[int | None, typer.Option(min=0, max=3650, help="vat-invoices: days till due.")] = None,
     seller: Annotated[str, typer.Option(help="payments: the number of the one seller.")] = "SELLER",
     sellers: Annotated[
         Path | None, typer.Option(help="Names for registering: a portfolio's manifest, or a CSV with client,name.")
     ] = None,
     client_api: Annotated[str | None, typer.Option(envvar="CLIENT_API", help="client-service's address.")] = None,
-    token: Annotated[
-        str | None, typer.Option(envvar="LEDGER_FEED_TOKEN", help="Bearer token for client-service.")
-    ] = None,
+    token: Annotated[str | None, typer.Option(envvar="LEDGER_FEED_TOKEN", help="Bearer token for it.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File that holds the bearer token.")] = None,
     register: Annotated[bool, typer.Option("--register/--no-register", help="Register sellers before feeding.")] = True,
     bootstrap: Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP", help="Kafka's address.")] = "127.0.0.1:19092",
@@ -135,9 +131,7 @@ def feed_file(
 def synthetic(
     out: Annotated[Path, typer.Option(help="The CSV to write (.csv or .csv.gz); a .manifest.json stands beside it.")],
     seed: Annotated[int, typer.Option(help="Another seed, another portfolio.")] = 1,
-    anchor: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Its last day; today if not given.")
-    ] = None,
+    anchor: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Its last day; else today.")] = None,
     clients: Annotated[int, typer.Option(min=4, max=200)] = 20,
     debtors: Annotated[int, typer.Option(min=12, max=2000)] = 40,
     months: Annotated[int, typer.Option(min=18, max=60)] = 21,

@@ -1,7 +1,7 @@
 """Ids that come out the same each time a file is fed, so that a repeat is recognised by whoever has seen it.
 
-A row of a file without ids of its own is identified by the file's hash and the row's number; a record the ledger numbers
-itself (the `ledger` shape), by the ledger's system and that number.
+A row of a file without ids of its own is identified by the file's hash and the row's number; a record the ledger
+numbers itself (the `ledger` shape), by the ledger's system and that number.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
 """The platform's own CSV of a factoring ledger: one posting a row, numbered by the ledger itself.
 
-Always filled: `posting` (the ledger's number of the booking), `kind` (the event's name), `business_date`, `client`. The other
-columns are filled as the kind needs them (`REQUIRED`); a column a kind does not need is ignored. Ids come from the system and
-the ledger's numbers, so a record may be continued in another file and a booking told in two files counts once.
+Always filled: `posting` (the ledger's number of the booking), `kind` (the event's name), `business_date`, `client`. The
+other columns are filled as the kind needs them (`REQUIRED`); what a kind does not need is ignored. Ids come from the
+system and the ledger's numbers, so a record may be continued in another file, and a booking told twice counts once.
 """
 
 from collections.abc import Callable, Mapping, Sequence

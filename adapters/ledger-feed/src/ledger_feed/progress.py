@@ -1,14 +1,14 @@
 """How far a file has been fed into which cluster: the position up to which Kafka acknowledged everything.
 
-One JSON file per cluster and file hash, outside the checkout, replaced atomically and locked while it is in use. Losing it
-is harmless: the same ids are published again and dropped by whoever has seen them.
+One JSON file per cluster and file hash, outside the checkout, replaced atomically and locked while it is in use. Losing
+it is harmless: the same ids are published again and dropped by whoever has seen them.
 """
 
 import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -75,7 +75,7 @@ class Progress:
 @contextmanager
 def open_progress(
     directory: Path, cluster: str, name: str, sha256: str, parameters: Mapping[str, str]
-) -> Iterator[Progress]:
+) -> Generator[Progress]:
     """The file's progress, locked; Refused if another process feeds it or it was begun with other parameters."""
     folder = directory / cluster
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def _same(name: str, path: Path, before: Mapping[str, str], now: Mapping[str, st
     if changed:
         listed = "; ".join(f"{key} was {before.get(key, '-')}, now {now.get(key, '-')}" for key in changed)
         raise Refused(
-            f"{name} was already fed with other parameters ({listed}). Its events' ids come from the file's hash and row "
-            f"numbers, so what is published now would be dropped as a repeat, and the change would be lost without a word. "
+            f"{name} was already fed with other parameters ({listed}). Its events' ids come from the file's hash and "
+            "its row numbers, so what is published now would be dropped as a repeat and the change silently lost. "
             f"Feed it with the same parameters, or correct the book by a file of its own. (Remembered in {path}.)"
         )

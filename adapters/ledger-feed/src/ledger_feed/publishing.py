@@ -95,9 +95,7 @@ class Kafka:
                         f"Kafka at {self.bootstrap} did not take it for {self.patience:.0f} s ({error!r}). What was "
                         "acknowledged is remembered: run the same command again to go on from there."
                     ) from error
-                say(
-                    f"Kafka at {self.bootstrap} is away or failing ({type(error).__name__}); trying again in {wait:.0f} s"
-                )
+                say(f"Kafka at {self.bootstrap} is away ({type(error).__name__}); trying again in {wait:.1f} s")
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
 
@@ -185,7 +183,7 @@ class Publisher:
         await self._kafka.patiently(attempt, self._say)
 
     async def _round_trip(self, records: list[_Record]) -> list[_Record]:
-        """Sends at most one batch to each partition; returns, in order, what did not fit. On an error nothing counts."""
+        """Sends at most one batch to each partition; returns, in order, what did not fit. An error: nothing counts."""
         producer = await self._open()
         batches: dict[int, _Batch] = {}
         full: set[int] = set()

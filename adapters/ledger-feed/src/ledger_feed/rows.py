@@ -1,7 +1,7 @@
 """Reading a ledger's CSV file, row by row, so that a wrong row harms itself alone.
 
-A row is one line (a stray quotation mark cannot swallow its successors) and has a number: 1 is the line after the header.
-The file's identity is the SHA-256 of its uncompressed bytes: a file and its .gz are the same file.
+A row is one line (a stray quotation mark cannot swallow its successors) and has a number: 1 is the line after the
+header. The file's identity is the SHA-256 of its uncompressed bytes: a file and its .gz are the same file.
 """
 
 import csv
@@ -131,7 +131,7 @@ class LedgerFile:
             raise FileRefused(f"{path} cannot be read: {error}") from error
         copy.seek(0)
         header = copy.readline(LONGEST_LINE).decode("utf-8-sig", "replace")
-        found = [name.strip() for name in next(csv.reader([header.rstrip("\r\n")]), [])]
+        found = [name.strip() for name in next(csv.reader([header.rstrip("\r\n")]), list[str]())]
         missing = [name for name in columns if name not in found]
         if missing or len(set(found)) != len(found):
             copy.close()

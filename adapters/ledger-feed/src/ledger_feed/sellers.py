@@ -1,7 +1,7 @@
 """Registers a file's sellers with client-service, as the bank's onboarding would, before anything is told about them.
 
-A seller that is registered already is left as it is. The number the ledger knows a seller by becomes an alias of the client,
-so events that came first are found too.
+A seller that is registered already is left as it is. The number the ledger knows a seller by becomes an alias of the
+client, so events that came first are found too.
 """
 
 import csv
@@ -84,16 +84,18 @@ class ClientService:
             return sum([self._register(system, seller) for seller in sellers])
 
     def _register(self, system: str, seller: Seller) -> bool:
-        key = str(party_id(system, seller.number))
+        party = party_id(system, seller.number)
+        if self._patiently(lambda: self._http.get(f"/clients/{party}")).status_code == 200:
+            return False
+        key = f"ledger-feed-{party}"
         answer = self._patiently(
-            lambda: self._http.post(
-                "/clients", json=seller.body(system), headers={"Idempotency-Key": f"ledger-feed-{key}"}
-            )
+            lambda: self._http.post("/clients", json=seller.body(system), headers={"Idempotency-Key": key})
         )
         if answer.status_code == 201:
-            return answer.headers.get("Idempotent-Replayed") != "true"
+            return True
         problem = _problem(answer)
         if answer.status_code == 409 and str(problem.get("type", "")).endswith("/external-number-taken"):
+            self._say(f"Seller {seller.number} is registered already, as a client that this token may not see.")
             return False
         if answer.status_code in (401, 403):
             raise NotRegistered(

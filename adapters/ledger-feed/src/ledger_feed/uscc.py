@@ -1,4 +1,4 @@
-"""Unified social credit codes (GB 32100-2015) for made-up firms: valid check characters, a region that does not exist."""
+"""Unified social credit codes (GB 32100-2015) for made-up firms: right check characters, a region that is none."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ def check_character(first_17: str) -> str:
 
 
 def organisation_check(first_8: str) -> str:
-    """The ninth character of an organisation code (GB 11714): 11 − (Σ value·weight mod 11), 10 written X, 11 written 0."""
+    """The ninth character of an organisation code (GB 11714): 11 − (Σ value·weight mod 11), 10 as X, 11 as 0."""
     total = sum(int(character, 36) * weight for character, weight in zip(first_8, ORGANISATION_WEIGHTS, strict=True))
     return "0123456789X0"[11 - total % 11]
 

@@ -1,7 +1,7 @@
 """VAT sales invoices as a tax system exports them: no due date, no settlement; one posting a row.
 
-A valid positive row is an assigned receivable due after the stated term; a valid negative one is a credit note, tied to an
-earlier invoice of the same client, debtor and amount where one is still untied; a void row is a voided invoice.
+A valid positive row is an assigned receivable due after the stated term; a valid negative one is a credit note, tied to
+an earlier invoice of the same client, debtor and amount where one is still untied; a void row is a voided invoice.
 """
 
 from collections import defaultdict, deque
