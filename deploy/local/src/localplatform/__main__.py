@@ -8,9 +8,10 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 from uuid import UUID
 
 import httpx
@@ -22,6 +23,7 @@ from localplatform import artifacts, checks, directories, kafka, logs, postgresq
 from localplatform.issuer import CLIENT
 from localplatform.platform import Platform, read_status
 from localplatform.processes import StartFailed
+from localplatform.program import surroundings
 from localplatform.topology import SERVICES, Ports, WrongPort, remembered
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -206,19 +208,21 @@ def feed(arguments: argparse.Namespace, rest: list[str]) -> int:
     home = _running()
     ports = _ports(home)
     entity = next((value for flag, value in pairwise(rest) if flag == "--entity"), seed.ENTITY)
-    os.environ.setdefault("LEDGER_FEED_TOKEN", _fetch_token("bank_system", entity, None))
-    os.environ.setdefault("CLIENT_API", ports.url("client"))
-    os.environ.setdefault("KAFKA_BOOTSTRAP", f"127.0.0.1:{ports['kafka']}")
-    os.environ.setdefault("LEDGER_FEED_STATE_DIR", str(home / "ledger-feed"))
-    os.execv(sys.executable, [sys.executable, "-m", "ledger_feed", *rest])
+    where = {
+        "LEDGER_FEED_TOKEN": _fetch_token("bank_system", entity, None),
+        "CLIENT_API": ports.url("client"),
+        "KAFKA_BOOTSTRAP": f"127.0.0.1:{ports['kafka']}",
+        "LEDGER_FEED_STATE_DIR": str(home / "ledger-feed"),
+    }
+    _become(["ledger_feed", *rest], {**where, **os.environ})
 
 
 def rebuild(arguments: argparse.Namespace, rest: list[str]) -> int:
     """Hand over to a service's own rebuild, in its environment."""
     home = _running()
     platform = Platform(home, _ports(home), tell=_say)
-    os.environ.update(platform.environment(arguments.service) | {"METRICS_PORT": "0"})
-    os.execv(sys.executable, [sys.executable, "-m", f"{arguments.service}_service", "rebuild", *rest])
+    environment = platform.environment(arguments.service) | {"METRICS_PORT": "0"}
+    _become([f"{arguments.service}_service", "rebuild", *rest], environment)
 
 
 def reset(arguments: argparse.Namespace) -> int:
@@ -242,7 +246,11 @@ def test(arguments: argparse.Namespace, rest: list[str]) -> int:
     _install()
     os.chdir(ROOT)
     chosen = rest if any(argument in ("-n", "--numprocesses") for argument in rest) else ["-n", "2", *rest]
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", "--dist", "loadgroup", *chosen])
+    _become(["pytest", "--dist", "loadgroup", *chosen], {})
+
+
+def _become(module: list[str], environment: Mapping[str, str]) -> NoReturn:
+    os.execve(sys.executable, [sys.executable, "-m", *module], surroundings(environment))
 
 
 def _running() -> Path:

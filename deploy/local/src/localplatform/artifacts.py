@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import ssl
 import tarfile
 import zipfile
 from collections.abc import Generator, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import certifi
 import httpx
 from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext
@@ -122,8 +124,8 @@ def _download(artifact: Artifact, cache: Path, tell: _Tell) -> None:
         except httpx.HTTPError as error:
             if attempt == ATTEMPTS:
                 raise DownloadFailed(
-                    f"{artifact.coordinate} could not be fetched ({type(error).__name__}). Check the network and "
-                    f"HTTPS_PROXY, or name a Maven mirror in {MIRROR}; then start again: what has arrived is kept."
+                    f"{artifact.coordinate} could not be fetched ({error or type(error).__name__}). Check the "
+                    f"network and HTTPS_PROXY, or name a Maven mirror in {MIRROR}; then start again: what has arrived is kept."
                 ) from error
     found = hashlib.sha256(part.read_bytes()).hexdigest()
     if found != artifact.sha256:
@@ -146,7 +148,7 @@ def _receive(url: str, part: Path, artifact: Artifact, tell: _Tell) -> None:
         else:
             return
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
-    with httpx.stream("GET", url, headers=headers, timeout=30, follow_redirects=True) as answer:
+    with httpx.stream("GET", url, headers=headers, timeout=30, follow_redirects=True, verify=_trusted()) as answer:
         answer.raise_for_status()
         resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT.value
         have = have if resumed else 0
@@ -157,6 +159,13 @@ def _receive(url: str, part: Path, artifact: Artifact, tell: _Tell) -> None:
                 tell(have)
     if have < artifact.size:
         raise httpx.ReadError("the connection closed early")
+
+
+def _trusted() -> ssl.SSLContext:
+    """The system's certificate authorities (SSL_CERT_FILE first) and certifi's, since a minimal system has none."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def unpack_postgresql(jar: Path, artifact: Artifact, cache: Path) -> Path:

@@ -14,6 +14,12 @@ from localplatform import processes
 PATIENCE = 90.0
 
 
+def surroundings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment with these settings; a proxy, if there is one, is not asked for this machine."""
+    direct = ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost")))
+    return {**os.environ, "NO_PROXY": direct, "no_proxy": direct, "PYTHONUNBUFFERED": "1", **environment}
+
+
 class Program:
     """`python -m module …`; `ready` is the URL that answers 200 once it serves."""
 
@@ -31,9 +37,7 @@ class Program:
 
     async def start(self) -> None:
         """Start it and wait until it is ready. Raises StartFailed."""
-        self.process = await processes.spawn(
-            self._command(), log=self.log, environment={**os.environ, **self.environment}
-        )
+        self.process = await processes.spawn(self._command(), log=self.log, environment=surroundings(self.environment))
         if self.ready:
             try:
                 await self._wait(self.process, self.ready)
@@ -48,9 +52,7 @@ class Program:
 
     async def run(self) -> None:
         """Run it to its end. Raises StartFailed when it fails."""
-        await processes.run(
-            self._command(), what=self.name, log=self.log, environment={**os.environ, **self.environment}
-        )
+        await processes.run(self._command(), what=self.name, log=self.log, environment=surroundings(self.environment))
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", *self.arguments]
