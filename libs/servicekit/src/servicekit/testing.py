@@ -231,6 +231,20 @@ class Harness:
         if not may_park:
             await self._raise_parked()
 
+    async def receives_together(self, *events: Event, ids: Sequence[UUID] | None = None, size: int = 500) -> None:
+        """Deliver events in polls of `size`, each event once, as a busy worker fetches them.
+
+        Raises:
+            Parked: a handler failed.
+        """
+        records = [
+            self._record(event, ids[index] if ids else event.meta.id if event.meta else uuid7())
+            for index, event in enumerate(events)
+        ]
+        for start in range(0, len(records), size):
+            await self.consumer.deliver(records[start : start + size])
+        await self._raise_parked()
+
     def _record(self, event: Event, id: UUID) -> StoredRecord:
         now = self.clock()
         meta = event.meta

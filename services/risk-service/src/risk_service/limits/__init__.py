@@ -1,0 +1,6 @@
+"""Credit limits: approval, utilisation, and headroom reserved for fundings."""
+
+from risk_service.limits import api, deadlines, subscribers
+from servicekit.app import Feature
+
+feature = Feature("limits", router=api.router, subscriptions=[subscribers.on], due=deadlines.due)
