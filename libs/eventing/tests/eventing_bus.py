@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -122,7 +122,7 @@ class Bus:
         return Consumer(self.sessions, self.kafka, service="try", subscriptions=subscriptions, partitions=3, **settings)
 
     def relay(self, **settings: Any) -> Relay:
-        return Relay(self.dsn, self.kafka, **({"poll_seconds": 0.1, "lease_seconds": 3.0} | settings))
+        return Relay(self.dsn, self.kafka, **dict[str, Any]({"poll_seconds": 0.1, "lease_seconds": 3.0} | settings))
 
     async def rows(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         async with self.engine.connect() as connection:
@@ -171,7 +171,7 @@ class Bus:
 
 
 @asynccontextmanager
-async def running(*runs: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[asyncio.Event]:
+async def running(*runs: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncGenerator[asyncio.Event]:
     """Run relays and consumers for the length of a block."""
     stop = asyncio.Event()
     tasks = [asyncio.ensure_future(run(stop)) for run in runs]
@@ -215,4 +215,4 @@ def noting(bus: Bus) -> Subscriptions:
 
 def texts(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     """The first column."""
-    return [cast(Any, row[0]) for row in rows]
+    return [row[0] for row in rows]

@@ -21,6 +21,11 @@ class Alarm:
         self._seen: dict[str, float] = {}
         self._parked: dict[str, float] = {}
 
+    def reset(self) -> None:
+        """Begin to count again."""
+        self._seen.clear()
+        self._parked.clear()
+
     def note(self, seen: Iterable[str], parked: Set[str]) -> None:
         """Count keys just seen, and those about to park; raises ReleaseLooksBroken before they do."""
         now = self._clock()

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from opentelemetry import trace
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from contracts.catalogue import by_type
 from eventing import metrics, parking
 from eventing.alarm import Alarm, ReleaseLooksBroken
 from eventing.dispatch import dispatch
@@ -107,7 +108,8 @@ class Consumer:
                     "INSERT INTO consumer_offset AS o (consumer_group, topic, partition, next_offset, opened)"
                     " SELECT :group, :topic, p, first, 1"
                     " FROM unnest(CAST(:partitions AS int[]), CAST(:firsts AS bigint[])) AS u(p, first) ORDER BY p"
-                    " ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET opened = o.opened + 1"
+                    " ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET opened = o.opened + 1,"
+                    "  next_offset = greatest(o.next_offset, excluded.next_offset)"
                     " RETURNING partition, next_offset, opened > 1 OR attempt_offset IS NOT DISTINCT FROM next_offset"
                 ),
                 {
@@ -140,12 +142,26 @@ class Consumer:
                 },
             )
 
+    async def offsets(self, group: Group, topic: str) -> dict[int, int]:
+        """Where the database stands: partition → the next offset."""
+        async with self._sessions() as tx:
+            rows = await tx.execute(
+                sa.text(
+                    "SELECT partition, next_offset FROM consumer_offset"
+                    " WHERE consumer_group = :group AND topic = :topic"
+                ),
+                {"group": group.id, "topic": topic},
+            )
+            return dict(cast("Iterable[tuple[int, int]]", rows.all()))
+
     async def halted(self, group: Group) -> str | None:
         """Why the alarm stopped a group, in this process or before; None when it may run."""
         async with self._sessions() as tx:
             error = await parking.halted(tx, group.id)
         if error is None:
-            self.state.halted.pop(group.id, None)
+            if self.state.halted.pop(group.id, None) is not None:
+                self._alarms[group.id].reset()
+            metrics.HALTED.labels(group.id).set(0)
         else:
             self.state.halted[group.id] = error
         return error
@@ -272,7 +288,7 @@ class Consumer:
         for each in reads:
             key = key_of(each.record)
             if isinstance(each, Skipped):
-                outcomes.append(("other", "skipped"))
+                outcomes.append(("other", "unheard" if by_type(each.ce_type) else "unknown"))
                 continue
             if key in held:
                 to_park.append(ToPark.behind_its_key(each.record))

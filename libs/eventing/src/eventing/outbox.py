@@ -69,7 +69,8 @@ def emit(
             nth = current.made.get((cause.meta.id, current.handler), 0)
             current.made[cause.meta.id, current.handler] = nth + 1
             id = id or derived_id(cause, f"{current.handler}!emit", nth)
-            who = caused_by(cause)
+            who = who if cause is current.cause else caused_by(cause)
+    here = current_traceparent()
     event_id = id or uuid7()
     key, value, headers = wire.to_wire(
         event,
@@ -79,7 +80,7 @@ def emit(
         correlation_id=who.correlation_id,
         causation_id=who.causation_id,
         actor=who.actor,
-        traceparent=_current_traceparent() or who.traceparent,
+        traceparent=here or who.traceparent if current is None else who.traceparent or here,
     )
     texts = {name: content.decode() for name, content in headers}
     row = {column: texts.get(header) for header, column in HEADERS.items()}
@@ -113,7 +114,8 @@ def caused_by(cause: Event) -> Context:
     )
 
 
-def _current_traceparent() -> str | None:
+def current_traceparent() -> str | None:
+    """The W3C traceparent of the running span; None outside of any."""
     span = trace.get_current_span().get_span_context()
     return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}" if span.is_valid else None
 

@@ -92,6 +92,10 @@ class KafkaStream(Stream, ConsumerRebalanceListener):
             open_now = [record for record in records if record.partition in self._fetched]
             if not open_now:
                 return
+            if self.group.id in self._consumer.state.halted:
+                self._wait(sorted({record.partition for record in open_now}), None)
+                self._later(self._until_resumed)
+                return
             try:
                 await self._consumer.poll(self.group, self, open_now)
             except ReleaseLooksBroken:
@@ -229,6 +233,18 @@ class KafkaStream(Stream, ConsumerRebalanceListener):
         for task in list(self._tasks):
             task.cancel()
 
+    async def check(self) -> None:
+        """Go to where the database stands, should that not be where we are: it was restored to another moment."""
+        if self._running.locked():
+            return
+        async with self._running:
+            stands = await self._consumer.offsets(self.group, self.topic)
+            for partition, at in list(self.consumed.items()):
+                there = stands.get(partition, at)
+                if partition in self._fetched and there != at:
+                    _log.warning("%s %s-%s: not at %s but %s", self.group.id, self.topic, partition, at, there)
+                    self.seek(partition, there)
+
     async def tell(self) -> None:
         """Commit to Kafka, for lag alone, and set the lag metric."""
         kafka = self.kafka()
@@ -317,6 +333,16 @@ def _connect(subscriber: Any, stream: KafkaStream, max_records: int) -> None:
     stream.kafka = lambda: subscriber.consumer
 
 
+async def _look_after(streams: Sequence[KafkaStream]) -> None:
+    await asyncio.gather(*(stream.tell() for stream in streams))
+    for stream in streams:
+        try:
+            await stream.check()
+        except Exception as error:
+            _log.warning("cannot see where the database stands: %r", error)
+            return
+
+
 async def run_streams(consumer: Consumer, stop: asyncio.Event) -> None:
     """Consume until `stop`. Waits for Kafka and for topics that are not there yet."""
     stopping = asyncio.create_task(stop.wait())
@@ -343,7 +369,7 @@ async def run_streams(consumer: Consumer, stop: asyncio.Event) -> None:
                 while not stop.is_set():
                     await asyncio.wait({stopping}, timeout=max(told + _TELL_SECONDS - time.monotonic(), 0.1))
                     told = time.monotonic()
-                    await asyncio.gather(*(stream.tell() for stream in streams))
+                    await _look_after(streams)
             finally:
                 consumer.state.running = False
                 for stream in streams:

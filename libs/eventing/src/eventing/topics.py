@@ -5,8 +5,8 @@ start. Timestamps are the broker's: "known at" is read from them.
 """
 
 import asyncio
-import logging
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -15,7 +15,6 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from contracts.base import Topic
 from eventing.kafka import KafkaSettings
 
-_log = logging.getLogger(__name__)
 _TIMEOUT: Final = 10.0
 
 
@@ -84,6 +83,47 @@ def create(kafka: KafkaSettings, declared: Iterable[Topic], *, replication: int 
         for future in admin.incremental_alter_configs(changes).values():
             future.result()
     return [topic.name for topic in missing]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a service does on the bus: the consumer groups it reads in, the topics it reads, those it alone writes."""
+
+    service: str
+    groups: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+def access_of(service: str, subscriptions: Iterable[Subscriptions], events: Iterable[type[Event]]) -> Access:
+    """A service's access, from its handlers and the events that the catalogue says it publishes."""
+    mine = groups(service, subscriptions)
+    return Access(
+        service,
+        tuple(group.id for group in mine),
+        tuple(sorted({topic for group in mine for topic in group.topics})),
+        tuple(sorted({e.topic for e in events if e.publisher is not None and e.publisher.name == service})),
+    )
+
+
+def rights(access: Access, principal: str) -> list[AclBinding]:
+    """The least that `principal` (such as "User:risk-service") needs for `access`; all else is refused."""
+
+    def may(kind: ResourceType, name: str, operation: AclOperation) -> AclBinding:
+        return AclBinding(kind, name, ResourcePatternType.LITERAL, principal, "*", operation, AclPermissionType.ALLOW)
+
+    return [
+        *(may(ResourceType.TOPIC, topic, AclOperation.WRITE) for topic in access.writes),
+        *(may(ResourceType.TOPIC, topic, AclOperation.READ) for topic in access.reads),
+        *(may(ResourceType.GROUP, group, AclOperation.READ) for group in access.groups),
+    ]
+
+
+def grant(kafka: KafkaSettings, bindings: Collection[AclBinding]) -> None:
+    """Create access rights; those that are there stay. Raises KafkaException."""
+    if bindings:
+        for future in AdminClient(kafka.confluent()).create_acls(list(bindings), request_timeout=_TIMEOUT).values():
+            future.result()
 
 
 async def require(kafka: KafkaSettings, names: Collection[str], partitions: int) -> None:
