@@ -45,7 +45,7 @@ ROLES: Roles = {
         "visits:read": ALL,
         "visits:plan": ALL,
     },
-    "operations": {"ops:read": ALL, "ops:repair": ALL},
+    "operations": {"ops:read": ALL, "ops:write": ALL},
     "auditor": {
         "contacts:read": ALL,
         "timeline:read": ALL,
@@ -54,5 +54,5 @@ ROLES: Roles = {
         "ops:read": ALL,
     },
     "bank_system": {"contacts:log": ALL, "complaints:file": ALL, "complaints:read": ALL},
-    "administrator": {"complaints:approve": ALL, "complaints:read": ALL, "ops:read": ALL, "ops:repair": ALL},
+    "administrator": {"complaints:approve": ALL, "complaints:read": ALL, "ops:read": ALL, "ops:write": ALL},
 }
