@@ -156,9 +156,7 @@ def asyncapi(
         messages[event.__name__] = _message(event, schema)
         for name, part in schema.pop("$defs", {}).items():
             schemas[name] = _hoisted(part)
-        schemas[event.__name__] = _hoisted(
-            {name: part for name, part in schema.items() if name not in ("$schema", "$id")}
-        )
+        schemas[event.__name__] = _hoisted({name: part for name, part in schema.items() if name not in LEFT_OUT})
 
     def operation(action: str, event: type[Event]) -> Document:
         bindings: Document = {"bindingVersion": BINDING}

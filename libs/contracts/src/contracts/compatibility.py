@@ -23,6 +23,9 @@ _OPAQUE: Final = (
     "propertyNames", "unevaluatedProperties", "unevaluatedItems",
 )  # fmt: skip
 _FIXED: Final = ("x-type", "x-publisher", "x-topic", "x-key", "x-anonymous", "x-restricted")
+_JSON_NAMES: Final[Mapping[type[object], str]] = {
+    bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null", list: "array",
+}  # fmt: skip
 _TYPES: Final = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 
 
@@ -283,16 +286,7 @@ def _types(schema: Schema) -> frozenset[str]:
     if "type" in schema:
         return frozenset({cast(str, schema["type"])})
     if (values := _known(schema)) is not None:
-        names: dict[type[object], str] = {
-            bool: "boolean",
-            int: "integer",
-            float: "number",
-            str: "string",
-            type(None): "null",
-        }
-        return frozenset(
-            "null" if value is None else names.get(cast(type[object], type(value)), "object") for value in values
-        )
+        return frozenset(_JSON_NAMES.get(cast(type[object], type(value)), "object") for value in values)
     if "properties" in schema:
         return frozenset({"object"})
     return _TYPES
