@@ -11,6 +11,7 @@ from bus import Bus
 from localplatform.testing import RunningPlatform
 from localplatform.testing import platform as started_platform
 
+
 @pytest.fixture(scope="session")
 async def platform() -> AsyncIterator[RunningPlatform]:
     async with started_platform() as running:
