@@ -1,8 +1,9 @@
 """Handing decoded events to their handlers, in the order that makes the outcome independent of how they were fetched.
 
 A poll keeps each key's order across types: it is never grouped by type. For each event all `project` handlers run
-before any `react` handler. Batch handlers get runs of consecutive events of one type; where a type also has a `react`
-handler for single events, that one must not see projections ahead of its event, so the run goes one by one.
+before any `react` handler. Batch handlers get runs of consecutive events of one type, or of several types that exactly
+the same batch handlers hear; where a type also has a `react` handler for single events, that one must not see
+projections ahead of its event, so the run goes one by one.
 """
 
 import time
@@ -41,13 +42,21 @@ def _runs(deliveries: Iterable[Delivered]) -> Iterator[tuple[Heard, list[Event]]
     run: list[Event] = []
     heard: Heard | None = None
     for each in deliveries:
-        if heard is not None and each.heard is not heard:
+        if heard is not None and not _together(heard, each.heard):
             yield heard, run
             run = []
         heard = each.heard
         run.append(each.event)
     if heard is not None:
         yield heard, run
+
+
+def _together(one: Heard, other: Heard) -> bool:
+    """Whether consecutive events of two types make one run: exactly the same batch handlers hear both."""
+    if one is other:
+        return True
+    same = one.project == other.project and one.react == other.react
+    return same and all(handler.batch for handler in (*one.project, *one.react))
 
 
 async def _run(tx: AsyncSession, handlers: Sequence[Handler], events: list[Event], *, reacts: bool) -> None:
