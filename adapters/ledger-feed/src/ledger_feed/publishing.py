@@ -43,6 +43,25 @@ class KafkaAway(Exception):
     """Kafka did not answer for longer than it was waited for, or refused."""
 
 
+class Batch(Protocol):
+    """The part of aiokafka's batch builder used here; `append` gives None when the batch is full."""
+
+    def append(
+        self, *, timestamp: int | None, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> object: ...
+    def close(self) -> None: ...
+
+
+class Producer(Protocol):
+    """The part of aiokafka's producer used here (the package carries no types)."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def partitions_for(self, topic: str) -> set[int]: ...
+    def create_batch(self) -> Batch: ...
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[object]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kafka:
     """Where Kafka is, how to be let in, and for how many seconds to go on trying while it is away."""
@@ -67,6 +86,19 @@ class Kafka:
             "ssl_context": ssl.create_default_context(cafile=self.ca_file) if tls else None,
             "client_id": "ledger-feed",
         }
+
+    def producer(self) -> Producer:
+        """A new idempotent producer, not started."""
+        return cast(
+            Producer,
+            AIOKafkaProducer(
+                **self.connection(),
+                enable_idempotence=True,
+                acks="all",
+                max_batch_size=BATCH_BYTES,
+                request_timeout_ms=15_000,
+            ),
+        )
 
     async def cluster_id(self, say: Say) -> str:
         """The cluster's own id; KafkaAway once patience is over."""
@@ -100,23 +132,6 @@ class Kafka:
                 wait = min(2 * wait, LONGEST_WAIT)
 
 
-class _Batch(Protocol):
-    def append(
-        self, *, timestamp: int | None, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
-    ) -> object: ...
-    def close(self) -> None: ...
-
-
-class _Producer(Protocol):
-    """The part of aiokafka's producer used here (the package carries no types)."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    async def partitions_for(self, topic: str) -> set[int]: ...
-    def create_batch(self) -> _Batch: ...
-    async def send_batch(self, batch: _Batch, topic: str, *, partition: int) -> asyncio.Future[object]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Record:
     key: bytes
@@ -135,7 +150,7 @@ class Publisher:
         self._say = say
         self._rate = rate
         self._round = min(round_size, max(1, int(rate / 4))) if rate else round_size
-        self._producer: _Producer | None = None
+        self._producer: Producer | None = None
         self._partitions: list[int] = []
         self._partition_of: dict[bytes, int] = {}
 
@@ -185,7 +200,7 @@ class Publisher:
     async def _round_trip(self, records: list[_Record]) -> list[_Record]:
         """Sends at most one batch to each partition; returns, in order, what did not fit. An error: nothing counts."""
         producer = await self._open()
-        batches: dict[int, _Batch] = {}
+        batches: dict[int, Batch] = {}
         full: set[int] = set()
         rest: list[_Record] = []
         for record in records:
@@ -220,18 +235,9 @@ class Publisher:
             partition = self._partition_of[key] = choose(key, self._partitions, self._partitions)
         return partition
 
-    async def _open(self) -> _Producer:
+    async def _open(self) -> Producer:
         if self._producer is None:
-            producer: _Producer = cast(
-                _Producer,
-                AIOKafkaProducer(
-                    **self._kafka.connection(),
-                    enable_idempotence=True,
-                    acks="all",
-                    max_batch_size=BATCH_BYTES,
-                    request_timeout_ms=15_000,
-                ),
-            )
+            producer = self._kafka.producer()
             try:
                 await producer.start()
                 self._partitions = sorted(await producer.partitions_for(self._topic))

@@ -135,9 +135,8 @@ class LedgerFile:
         missing = [name for name in columns if name not in found]
         if missing or len(set(found)) != len(found):
             copy.close()
-            raise FileRefused(
-                f"{path} has not the columns of this shape: {', '.join(missing) or 'a column is there twice'}"
-            )
+            lacks = f"lacks {', '.join(missing)}" if missing else "has a column twice"
+            raise FileRefused(f"{path} is not of this shape: its header {lacks}")
         return cls(path.name, digest.hexdigest(), copy, found)
 
     def __enter__(self) -> Self:
