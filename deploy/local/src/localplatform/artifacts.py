@@ -125,7 +125,8 @@ def _download(artifact: Artifact, cache: Path, tell: _Tell) -> None:
             if attempt == ATTEMPTS:
                 raise DownloadFailed(
                     f"{artifact.coordinate} could not be fetched ({error or type(error).__name__}). Check the "
-                    f"network and HTTPS_PROXY, or name a Maven mirror in {MIRROR}; then start again: what has arrived is kept."
+                    f"network and HTTPS_PROXY, or name a Maven mirror in {MIRROR}; then start again: "
+                    "what has arrived is kept."
                 ) from error
     found = hashlib.sha256(part.read_bytes()).hexdigest()
     if found != artifact.sha256:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx
 
+from localplatform.flow import Flow, InFlight
 from localplatform.platform import Platform
 from localplatform.processes import tail
 from localplatform.testservers import FAST
@@ -80,6 +81,12 @@ class RunningPlatform:
         """Stop and start."""
         await self.stop(name)
         await self.start(name)
+
+    async def settled(self, patience: float = 120) -> InFlight:
+        """Wait until every outbox is empty and every consumer has read all there is. Raises NotSettled."""
+        databases = {service: self.database_url(service) for service in SERVICES}
+        async with Flow(databases, self.kafka_bootstrap) as flow:
+            return await flow.settled(patience)
 
     def log(self, name: str, lines: int = 30) -> str:
         """The end of a process's log."""
