@@ -51,9 +51,16 @@ async def bus(postgres_url: str, kafka_bootstrap: str, template: str) -> AsyncIt
     engine = create_async_engine(url, pool_size=20)
     topic = f"t{uuid.uuid4().hex[:12]}.events"
     yield Bus(
-        engine, sessions(engine, source=SOURCE), url, KafkaSettings(kafka_bootstrap), topic, thing_on(topic),
-        other_on(topic), {},
-    )  # fmt: skip
+        engine=engine,
+        sessions=sessions(engine, source=SOURCE),
+        dsn=url,
+        kafka=KafkaSettings(kafka_bootstrap),
+        topic=topic,
+        service=topic.partition(".")[0],
+        Thing=thing_on(topic),
+        Other=other_on(topic),
+        _next={},
+    )
     await engine.dispose()
     async with server.connect() as connection:
         await connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))

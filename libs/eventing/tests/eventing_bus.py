@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from contracts import wire
 from contracts.base import Event, OpenEnum, Publisher, Topic
-from eventing import Consumer, KafkaSettings, Relay, Subscriptions
+from eventing import Consumer, Context, KafkaSettings, Relay, Subscriptions, bind, emit
 from eventing.records import StoredRecord
 
 SOURCE = "/factoring/try-service"
@@ -84,6 +84,7 @@ class Bus:
     dsn: str
     kafka: KafkaSettings
     topic: str
+    service: str
     Thing: type[Thing]
     Other: type[Other]
     _next: dict[int, int]
@@ -118,11 +119,26 @@ class Bus:
         )
         return StoredRecord(type(event).topic, partition, at, 1_760_000_000_000 + at, key, value, headers)
 
-    def consumer(self, *subscriptions: Subscriptions, **settings: Any) -> Consumer:
-        return Consumer(self.sessions, self.kafka, service="try", subscriptions=subscriptions, partitions=3, **settings)
+    def subscriptions(self, group: str = "main") -> Subscriptions:
+        return Subscriptions(group)
+
+    def consumer(self, *on: Subscriptions, **settings: Any) -> Consumer:
+        settings = {"service": self.service, "partitions": 3} | settings
+        return Consumer(self.sessions, self.kafka, subscriptions=on, **settings)
 
     def relay(self, **settings: Any) -> Relay:
         return Relay(self.dsn, self.kafka, **dict[str, Any]({"poll_seconds": 0.1, "lease_seconds": 3.0} | settings))
+
+    @property
+    def group(self) -> str:
+        return f"{self.service}.main"
+
+    async def tell(self, *events: Event, **context: Any) -> None:
+        """Emit events in one transaction."""
+        async with self.sessions() as tx, tx.begin():
+            bind(tx, Context(**context))
+            for event in events:
+                emit(tx, event)
 
     async def rows(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         async with self.engine.connect() as connection:

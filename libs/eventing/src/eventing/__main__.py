@@ -1,4 +1,4 @@
-"""`python -m eventing topics|acls`: what the catalogue declares, made true on a Kafka cluster. Both may be run again."""
+"""`python -m eventing topics|acls`: what the catalogue declares, made true on a Kafka cluster; repeatable at will."""
 
 import argparse
 import json

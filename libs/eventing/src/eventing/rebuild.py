@@ -76,7 +76,7 @@ async def rebuild(
 ) -> Rebuilt:
     """Make every projection table of `metadata` anew and swap them in. The service may run meanwhile.
 
-    Raises CannotRebuild or WritesElsewhere and leaves everything as it was. It starts from the beginning when run again.
+    Raises CannotRebuild or WritesElsewhere and leaves everything as it was. Run again, it starts from the beginning.
     """
     tables = projection_tables(metadata)
     projecting = [group for group in groups(service, subscriptions) if any(h.project for h in group.heard.values())]
@@ -238,8 +238,9 @@ async def _project(
             await tx.execute(
                 sa.text(
                     "SELECT relname FROM pg_stat_xact_user_tables"
-                    f" WHERE schemaname <> '{_SHADOW}' AND n_tup_ins + n_tup_upd + n_tup_del > 0"
-                )
+                    " WHERE schemaname <> :shadow AND n_tup_ins + n_tup_upd + n_tup_del > 0"
+                ),
+                {"shadow": _SHADOW},
             )
         ).scalars().all()  # fmt: skip
         if elsewhere:

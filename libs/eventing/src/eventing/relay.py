@@ -95,6 +95,7 @@ class RelayState:
     database: Literal["unknown", "up", "away"] = "unknown"
     error: str | None = None
     published: int = 0
+    floor: int = 0
 
 
 class _Row(NamedTuple):
@@ -238,6 +239,7 @@ class Relay:
         rows = [_Row(record[0], record[2], record[3], record) for record in records]
         if not self._resting:
             floor.adopt(rows[0].seq if rows else None)
+            self.state.floor = floor.id
         return rows
 
     async def _producing(self, connection: asyncpg.Connection[asyncpg.Record]) -> bool:

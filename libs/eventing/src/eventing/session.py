@@ -20,6 +20,8 @@ from sqlalchemy.orm import Session, SessionTransaction
 from eventing.schema import outbox
 
 _LAST: Final = "eventing.last"
+_TOLD: Final = "eventing.told"
+_SAVEPOINTS: Final = "eventing.savepoints"
 _SOURCE: Final = "eventing.source"
 _CONTEXT: Final = "eventing.context"
 _DELIVERY: Final = "eventing.delivery"
@@ -89,6 +91,8 @@ def write_last(tx: AsyncSession, table: sa.Table, row: Mapping[str, Any]) -> Non
     current = delivery(tx)
     if current is not None and not current.reacts:
         raise ProjectionActs(f"{current.handler} is a projection and wrote to {table.name}")
+    if not tx.in_transaction():
+        tx.sync_session.begin()
     cast(list[tuple[sa.Table, Mapping[str, Any]]], tx.info.setdefault(_LAST, [])).append((table, row))
 
 
@@ -111,31 +115,32 @@ def sessions(
         session.flush()
         rows = session.info.pop(_LAST, None)
         if rows:
-            session.info["eventing.woken"] = any(table is outbox for table, _ in rows)
+            session.info[_TOLD] = any(table is outbox for table, _ in rows)
             statement, parameters = _one_statement(rows, session.connection().dialect)
             session.connection().exec_driver_sql(statement, parameters)
 
     @sqlalchemy_event.listens_for(LastWriting, "after_commit")
     def tell(session: Session) -> None:
-        if session.info.pop("eventing.woken", False) and wake is not None:
+        if session.info.pop(_TOLD, False) and wake is not None:
             wake()
 
     @sqlalchemy_event.listens_for(LastWriting, "after_transaction_create")
     def remember(session: Session, transaction: SessionTransaction) -> None:
         if transaction.nested:
-            session.info[transaction] = len(session.info.get(_LAST, ()))
+            session.info.setdefault(_SAVEPOINTS, {})[transaction] = len(session.info.get(_LAST, ()))
 
     @sqlalchemy_event.listens_for(LastWriting, "after_soft_rollback")
     def forget(session: Session, transaction: SessionTransaction) -> None:
         if transaction.nested:
-            del session.info.get(_LAST, [])[session.info.get(transaction, 0) :]
+            del session.info.get(_LAST, [])[session.info[_SAVEPOINTS].pop(transaction, 0) :]
         else:
             session.info.pop(_LAST, None)
-            session.info.pop("eventing.woken", None)
+            session.info.pop(_TOLD, None)
 
     @sqlalchemy_event.listens_for(LastWriting, "after_transaction_end")
     def end(session: Session, transaction: SessionTransaction) -> None:
-        session.info.pop(transaction, None)
+        if transaction.parent is None:
+            session.info.pop(_SAVEPOINTS, None)
 
     return async_sessionmaker(engine, sync_session_class=LastWriting, expire_on_commit=False, info={_SOURCE: source})
 

@@ -5,15 +5,28 @@ start. Timestamps are the broker's: "known at" is read from them.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
-from contracts.base import Topic
+from contracts.base import Event, Topic
 from eventing.kafka import KafkaSettings
+from eventing.subscriptions import Subscriptions, groups
 
 _TIMEOUT: Final = 10.0
 
@@ -122,8 +135,9 @@ def rights(access: Access, principal: str) -> list[AclBinding]:
 def grant(kafka: KafkaSettings, bindings: Collection[AclBinding]) -> None:
     """Create access rights; those that are there stay. Raises KafkaException."""
     if bindings:
-        for future in AdminClient(kafka.confluent()).create_acls(list(bindings), request_timeout=_TIMEOUT).values():
-            future.result()
+        granted: Mapping[AclBinding, Future[None]] = AdminClient(kafka.confluent()).create_acls(list(bindings))  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no type
+        for future in granted.values():
+            future.result(_TIMEOUT)
 
 
 async def require(kafka: KafkaSettings, names: Collection[str], partitions: int) -> None:
