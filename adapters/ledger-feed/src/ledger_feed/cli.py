@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from contracts.bank.ledger import LEDGER
 from ledger_feed.feeding import COLUMNS, Feed, Outcome, ShapeName, Watcher, feed
 from ledger_feed.progress import Refused, default_directory
 from ledger_feed.publishing import Kafka, KafkaAway
@@ -72,7 +73,7 @@ def feed_file(
     token_file: Annotated[Path | None, typer.Option(help="File that holds the bearer token.")] = None,
     register: Annotated[bool, typer.Option("--register/--no-register", help="Register sellers before feeding.")] = True,
     bootstrap: Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP", help="Kafka's address.")] = "127.0.0.1:19092",
-    topic: Annotated[str, typer.Option(help="The topic of the ledger's events.")] = Feed.topic,
+    topic: Annotated[str, typer.Option(help="The topic of the ledger's events.")] = LEDGER.topic.name,
     rate: Annotated[float | None, typer.Option(min=0.1, help="At most so many events a second.")] = None,
     state_dir: Annotated[
         Path | None, typer.Option(envvar="LEDGER_FEED_STATE_DIR", help="Where is remembered how far a file was fed.")
