@@ -77,11 +77,11 @@ def upgrade() -> None:
         "exposure",
         sa.Column("client_id", sa.Uuid, primary_key=True),
         sa.Column("as_of", sa.Date, primary_key=True),
+        sa.Column("currency", sa.Text, primary_key=True),
         sa.Column("entity_id", sa.Text, nullable=False),
         sa.Column("revision", sa.Integer, nullable=False),
         sa.Column("balance", MONEY, nullable=False),
         sa.Column("overdue", MONEY, nullable=False),
-        sa.Column("currency", sa.Text, nullable=False),
         sa.Column("event_id", sa.Uuid, nullable=False),
         sa.Index("exposure_entity", "entity_id", "as_of"),
     )

@@ -60,9 +60,9 @@ class Exposure(Base):
 
     client_id: Mapped[UUID] = mapped_column(primary_key=True)
     as_of: Mapped[date] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(primary_key=True)
     entity_id: Mapped[str]
     revision: Mapped[int]
     balance: Mapped[Decimal]
     overdue: Mapped[Decimal]
-    currency: Mapped[str]
     event_id: Mapped[UUID]

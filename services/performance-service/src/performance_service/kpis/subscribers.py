@@ -122,11 +122,11 @@ async def it_is_cancelled(event: VisitCancelled, tx: AsyncSession) -> None:
 @on.project_batch(ExposureChanged)
 async def exposure_as_of_a_day(events: list[ExposureChanged], tx: AsyncSession) -> None:
     """The highest revision of a day wins, in whatever order revisions come."""
-    latest: dict[tuple[UUID, date], ExposureChanged] = {}
+    latest: dict[tuple[UUID, date, str], ExposureChanged] = {}
     for event in events:
-        known = latest.get((event.client_id, event.as_of))
-        if known is None or known.revision < event.revision:
-            latest[(event.client_id, event.as_of)] = event
+        figure = (event.client_id, event.as_of, event.balance.currency)
+        if figure not in latest or latest[figure].revision < event.revision:
+            latest[figure] = event
     fresh = insert(Exposure).values(
         [
             {
@@ -142,10 +142,10 @@ async def exposure_as_of_a_day(events: list[ExposureChanged], tx: AsyncSession) 
             for event in latest.values()
         ]
     )
-    columns = ("entity_id", "revision", "balance", "overdue", "currency", "event_id")
+    columns = ("entity_id", "revision", "balance", "overdue", "event_id")
     await tx.execute(
         fresh.on_conflict_do_update(
-            index_elements=["client_id", "as_of"],
+            index_elements=["client_id", "as_of", "currency"],
             set_={column: fresh.excluded[column] for column in columns},
             where=Exposure.revision < fresh.excluded.revision,
         )
