@@ -1,6 +1,5 @@
 """KPIs against a second computation from a raw dump of the topics, with late, reversed and repeated events in it."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,11 +21,10 @@ KPIS = ("complaint-deadlines-kept", "visits-on-time", "portfolio-overdue-rate")
 
 
 @pytest.fixture(scope="module")
-async def seeded(platform: RunningPlatform) -> AsyncIterator[None]:
+async def seeded(platform: RunningPlatform) -> None:
     """The synthetic portfolio, as `./crm up` loads it the first time."""
     await platform.seed()
     await caught_up(platform, seconds=600)
-    yield
 
 
 def cny(amount: str | Decimal) -> Money:
