@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from contracts.asyncapi import asyncapi
-from contracts.catalogue import all_events
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.orm import DeclarativeBase
 
+from contracts.asyncapi import asyncapi
+from contracts.catalogue import all_events
 from eventing.session import sessions as make_sessions
 from eventing.subscriptions import Subscriptions, groups
 from servicekit import audit, docs, health, migrations, openapi, ops, problems, processes, telemetry
@@ -29,7 +29,7 @@ from servicekit.clock import wall_time
 from servicekit.database import make_engine
 from servicekit.health import OutboxBound
 from servicekit.personal import Keyring
-from servicekit.routing import adopt, permissions_of, routes_of
+from servicekit.routing import BodyLimit, adopt, permissions_of, routes_of
 from servicekit.runtime import INFO_KEY, Runtime
 from servicekit.scheduling import DueHandler, DueWork
 from servicekit.settings import ServiceSettings, load, sqlalchemy_url, table
@@ -152,9 +152,10 @@ class Service:
             redoc_url=None,
             generate_unique_id_function=operation_id,
             telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-            max_body_size=runtime.settings.max_body_bytes if runtime else None,
         )
         app.state.runtime = runtime
+        if runtime is not None:
+            app.add_middleware(BodyLimit, limit=runtime.settings.max_body_bytes)
         app.add_middleware(telemetry.RequestTelemetry)
         problems.install(app)
         health.install(app, self.migrations)

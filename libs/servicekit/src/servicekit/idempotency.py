@@ -69,9 +69,9 @@ async def _fingerprint(request: Request) -> bytes:
 
 
 _CLAIM = sa.text(
-    "SELECT pg_try_advisory_xact_lock(:lock) AS free, i.fingerprint, i.status, i.headers, i.body "
-    "FROM (SELECT 1) AS one LEFT JOIN idempotency AS i "
-    "ON i.subject = :subject AND i.operation = :operation AND i.key = :key AND i.created_at > :since"
+    "SELECT pg_try_advisory_xact_lock(:lock) AS free, i.fingerprint, i.status, i.headers, i.body,"
+    " i.created_at <= :since AS old FROM (SELECT 1) AS one LEFT JOIN idempotency AS i"
+    " ON i.subject = :subject AND i.operation = :operation AND i.key = :key"
 ).columns(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body, free=sa.Boolean)
 
 
@@ -92,7 +92,10 @@ async def claim(tx: AsyncSession, request: Request) -> None:
     now = runtime_of(request).clock()
     values = {"lock": lock, "subject": subject, "operation": operation, "key": key, "since": now - KEPT}
     found = (await tx.execute(_CLAIM, values)).one()
-    if found.status is not None:
+    if found.old:
+        mine = [idempotency.c[name] == values[name] for name in ("subject", "operation", "key")]
+        await tx.execute(sa.delete(idempotency).where(*mine))
+    elif found.status is not None:
         if found.fingerprint != fingerprint:
             raise IdempotencyKeyReused
         raise Replayed(_stored(found.status, found.headers, found.body))

@@ -92,7 +92,7 @@ class Keyring:
                 key = b""
             if not separator or not name or len(key) != 32:
                 raise WrongSettings(
-                    "MASTER_KEY: must be id:base64 of 32 bytes[,older-id:base64…]; make one with `openssl rand -base64 32`"
+                    "MASTER_KEY: must be id:base64 of 32 bytes[,older-id:base64…]; try `openssl rand -base64 32`"
                 )
             masters[name] = key
         return cls(masters)

@@ -1,7 +1,7 @@
 """RFC 9457 problems: every error a caller sees is a class that states a fact, with a page that says its cause and fix.
 
 Invariant: a problem document never echoes input and never carries the text of an unexpected exception; it has the
-trace id, under which the logs tell the rest. A problem's docstring is its page: first what happened, then how to mend it.
+trace id, under which the logs tell the rest. A problem's docstring is its page: what happened, then how to mend it.
 """
 
 import html
@@ -332,6 +332,8 @@ def of_database(error: sa_exc.SQLAlchemyError | OSError, *, conditional: bool) -
     if isinstance(error, sa_exc.IntegrityError):
         known = _by_constraint.get(_constraint(error) or "")
         return known() if known else None
+    if error.statement is None and state not in {"40001", "40P01"}:
+        return Unavailable(detail="The database does not answer.")
     if state.startswith("22") or isinstance(cause, AsyncpgDataError):
         return ValueOutOfRange()
     if state in {"40001", "40P01", "55P03"}:

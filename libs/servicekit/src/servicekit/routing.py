@@ -12,10 +12,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit import idempotency
 from servicekit.auth import missing, principal
-from servicekit.problems import Invalid
+from servicekit.problems import BodyTooLarge, Invalid
 from servicekit.runtime import runtime_of
 
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -26,6 +27,33 @@ class NulCharacter(Invalid):
 
     Send it without.
     """
+
+
+class BodyLimit:
+    """ASGI middleware: a body that is, or turns out to be, larger than allowed is answered 413 as a problem."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        so_far = 0 if not stated.isdigit() or int(stated) <= self.limit else self.limit + 1
+
+        async def counting() -> Message:
+            nonlocal so_far
+            if so_far > self.limit:
+                raise BodyTooLarge
+            message = await receive()
+            so_far += len(message.get("body", b""))
+            if so_far > self.limit:
+                raise BodyTooLarge
+            return message
+
+        await self.app(scope, counting, send)
 
 
 class Route(APIRoute):

@@ -1,6 +1,6 @@
 """Settings come from the environment (or from files named by NAME_FILE) and nowhere else.
 
-They are checked when the process starts: a wrong one ends it with a message that names the variable and says what to do.
+They are checked at start: a wrong one ends the process with a message that names the variable and says what to do.
 """
 
 import os
@@ -50,7 +50,7 @@ class ServiceSettings(BaseSettings):
     database_url: Annotated[
         SecretStr,
         Field(
-            description="PostgreSQL of this service, e.g. postgresql://user:secret@host:5432/risk; a transaction pooler is fine"
+            description="PostgreSQL of this service, e.g. postgresql://user:secret@host:5432/risk; it may be a pooler"
         ),
     ]
     database_direct_url: Annotated[
@@ -89,7 +89,7 @@ class ServiceSettings(BaseSettings):
     master_key: Annotated[
         SecretStr | None,
         Field(
-            description="Wraps the keys of persons: id:base64 of 32 bytes[,older-id:base64…]; the first one wraps new keys"
+            description="Wraps persons' keys: id:base64 of 32 bytes[,older-id:base64…]; the first one wraps new keys"
         ),
     ] = None
     http_host: Annotated[str, Field(description="Address the API listens on")] = "127.0.0.1"

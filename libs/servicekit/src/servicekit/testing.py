@@ -135,7 +135,7 @@ class Template:
         """A service on a database of its own. Settings overwrite the test's defaults."""
         name = f"{self.name}_{secrets.token_hex(4)}"
         async with self.admin.connect() as connection:
-            await connection.execute(sa.text(f'CREATE DATABASE "{name}" TEMPLATE "{self.name}" STRATEGY file_copy'))
+            await connection.execute(sa.text(f'CREATE DATABASE "{name}" TEMPLATE "{self.name}"'))
         url = self.admin.url.set(database=name)
         harness = Harness(self.service, url, self.issuer, settings)
         try:
