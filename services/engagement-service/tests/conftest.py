@@ -29,7 +29,7 @@ async def engagement(template: Template) -> AsyncIterator[Harness]:
 @pytest.fixture
 async def office(engagement: Harness) -> Harness:
     """The office of `words.the_office` is known."""
-    await engagement.receives(*the_office())
+    await engagement.receives_together(*the_office())
     return engagement
 
 

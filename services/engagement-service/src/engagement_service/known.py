@@ -25,8 +25,16 @@ def _known(value: E) -> E:
     return value
 
 
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
 Known = Annotated[E, AfterValidator(_known)]
-Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2999, 12, 31, tzinfo=UTC))]
-"""A moment with its offset from UTC, in this millennium."""
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2999, 12, 31, tzinfo=UTC)),
+    AfterValidator(_in_utc),
+]
+"""A moment in this millennium, stated with its offset; in UTC from here on."""
 Text = Annotated[str, Field(min_length=1, max_length=8000)]
 """Free text: personal data, encrypted where it is stored and never on the bus."""

@@ -98,6 +98,10 @@ class ContactView(ContactLine):
 
     note: str | None = None
 
+    @classmethod
+    def with_note(cls, contact: Contact, client_id: UUID, note: str | None) -> Self:
+        return cls.model_validate(ContactLine.of(contact, client_id).model_dump() | {"note": note})
+
 
 @router.post("/contacts", status_code=201, responses=problems(UnknownClient, ContactTimesWrong, StaffNotStated))
 async def log_contact(
@@ -128,7 +132,7 @@ async def log_contact(
             outcome=contact.outcome,
         ),
     )
-    return ContactView.of(contact, client.id).model_copy(update={"note": body.note})
+    return ContactView.with_note(contact, client.id, body.note)
 
 
 @router.get("/contacts/{contact_id}", responses=problems(UnknownContact))
@@ -144,7 +148,7 @@ async def get_contact(contact_id: UUID, tx: ReadTx, who: Annotated[Principal, ma
     note = None
     if contact.note is not None:
         note = (await key_of_person(tx, contact.person_id)).read(Contact.note, contact.id, contact.note)
-    return ContactView.of(contact, client_id).model_copy(update={"note": note})
+    return ContactView.with_note(contact, client_id, note)
 
 
 @router.get("/contacts")
