@@ -38,15 +38,20 @@ PERMISSIONS: Roles = {
         **dict.fromkeys(_READ, ALL),
     },
     "operations": {
+        "ops:read": ALL,
+        "ops:write": ALL,
         "clients:register": ALL,
         "assignments:assign": ALL,
         **dict.fromkeys((*_READ, *_SERVE), ALL),
     },
     "auditor": {
         "clients:history": ALL,
+        "ops:read": ALL,
         **dict.fromkeys(_READ, ALL),
     },
     "administrator": {
+        "ops:read": ALL,
+        "ops:write": ALL,
         "clients:register": ALL,
         "clients:change": ALL,
         "clients:history": ALL,

@@ -1,4 +1,4 @@
-"""What every request body keeps to: no unknown fields, no control characters, no enumeration value that says nothing."""
+"""What every request body keeps to: no unknown fields, no control characters, no value that says nothing."""
 
 from typing import Annotated, TypeVar
 

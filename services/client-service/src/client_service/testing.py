@@ -1,4 +1,4 @@
-"""What this service's tests are told in: the people, the events that other services send, and the steps they start from."""
+"""What this service's tests are told in: the people, the events of other services, and the steps they start from."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ NORTH_LEAD, SOUTH_LEAD = UUID(int=0x111), UUID(int=0x112)
 NORTH, SOUTH = UUID(int=0x201), UUID(int=0x202)
 
 
-def said(kind: type[E], **values: Any) -> E:
+def said(kind: type[E], /, **values: Any) -> E:
     """An event of this kind: its example, with these values instead."""
     values = {"entity_id": ENTITY, "branch_id": None, "occurred_at": NOW} | values
     return kind.model_validate(dict(kind.example()) | values)

@@ -206,7 +206,7 @@ class ClientView(BaseModel):
 async def register_client(
     body: NewClient, response: Response, tx: Tx, who: Annotated[Principal, may("clients:register")], now: Now
 ) -> ClientView:
-    """Put a client on file, as a lead. Whatever the bus said under its external numbers before is its own from now on."""
+    """Put a client on file, as a lead. What the bus said under its external numbers before is its own from now on."""
     client = Client(
         id=uuid7(),
         entity_id=who.entity_id,

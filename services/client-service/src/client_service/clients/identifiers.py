@@ -1,4 +1,4 @@
-"""Checks the numbers by which registers know a client: unified social credit code, LEI, tax (VAT) number, a national register's.
+"""Checks the numbers by which registers know a client: unified social credit code, LEI, tax (VAT) number, others.
 
 Invariant: what passes is in the one canonical spelling (upper case, no separators), so that equality finds duplicates.
 """
@@ -12,7 +12,7 @@ from stdnum.exceptions import ValidationError
 from contracts.client import RegistrationScheme
 
 _SEPARATORS = re.compile(r"[\s\-.]")
-# GB 32100-2015: registering authority and kind, six digits of the region, then the organisation code and the check character.
+# GB 32100-2015: authority and kind, six digits of the region, then organisation code and check character.
 _USCC_SHAPE = re.compile(r"[1-9ANY][1-9][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
 _LEI_SHAPE = re.compile(r"[0-9A-Z]{18}[0-9]{2}")
 _VAT_SHAPE = re.compile(r"[0-9A-Z]{4,20}")

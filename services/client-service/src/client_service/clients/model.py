@@ -1,8 +1,8 @@
 """The client archive: who a client is, by which numbers it is known, and which duplicates are refused.
 
 Invariants: within a legal entity an identifier belongs to one client. An external number belongs to one client of the
-whole deployment, because the id that the bus knows it by (`contracts.base.party_id`) is the same for everyone; once known it
-stays known, because other systems' records carry it.
+whole deployment, because the id that the bus knows it by (`contracts.base.party_id`) is the same for everyone; once
+known it stays known, because other systems' records carry it.
 """
 
 from collections.abc import Sequence
@@ -115,7 +115,7 @@ class Client(Versioned, Base):
         """Replace the external numbers by these; ExternalNumberKept when one that is known is missing."""
         lost = [known for known in self.external_numbers if known not in numbers]
         if lost:
-            raise ExternalNumberKept(self.id)
+            raise ExternalNumberKept(self.id, field="body.external_numbers")
         self.external_numbers = list(numbers)
         return self
 

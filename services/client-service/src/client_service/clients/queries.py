@@ -128,7 +128,7 @@ async def release_identifiers(tx: AsyncSession, client: Client, records: Sequenc
 async def claim_numbers(
     tx: AsyncSession, client: Client, records: Sequence[NumberRecord], *, held: Sequence[NumberRecord] = ()
 ) -> None:
-    """Take these external numbers, but for those already held; ExternalNumberTaken with the field of one that is taken."""
+    """Take these external numbers, but for those already held; ExternalNumberTaken names the field of one taken."""
     for index, record in _in_one_order(records, held):
         taken = await tx.execute(
             insert(ExternalNumber)

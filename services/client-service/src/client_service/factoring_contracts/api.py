@@ -1,4 +1,4 @@
-"""Drafting and signing factoring contracts. The first signature moves an approved client to signed, by the lifecycle's guards."""
+"""Drafting and signing contracts. A signature moves an approved client to signed, by the lifecycle's guards."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -223,7 +223,7 @@ async def sign_contract(
     who: Annotated[Principal, may("contracts:sign")],
     now: Now,
 ) -> ContractView:
-    """Record the signature. An approved client becomes signed with it; one that already does business stays where it is."""
+    """Record the signature. An approved client becomes signed with it; one already in business stays where it is."""
     client = await get_client(tx, client_id, visible_to=who)
     contract = await _contract(tx, client, contract_id)
     contract.sign(body.signed_on, await today(tx, client.entity_id, now))

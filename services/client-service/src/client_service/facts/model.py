@@ -1,7 +1,7 @@
 """The ledger's postings about our clients, by the month they count in: the facts of C9.
 
 Invariant: a posting counts once, whichever order postings and reversals come in, because each is one row under its own
-id and a month's figure is their sum. A reversal takes back its amount in the month from which it counts (its value date).
+id and a month's figure is their sum. A reversal takes its amount back in the month from which it counts (value date).
 """
 
 from datetime import date, datetime

@@ -1,5 +1,6 @@
-"""Every change of what is on file about a client: who, when, by which command, before and after; read from the audit trail."""
+"""Every change of what is on file about a client: who, when, by which command, before and after (the audit trail)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -34,17 +35,20 @@ class ChangeView(BaseModel):
     after: dict[str, Any] | None = Field(description="The same fields, as they became")
 
     @classmethod
-    def of(cls, row: sa.Row[Any]) -> Self:
+    def of(cls, entry: Mapping[str, Any]) -> Self:
         return cls(
-            at=row.at,
-            actor=row.actor,
-            operation=row.operation,
-            record=row.table_name,
-            record_id=row.row_id,
-            action=row.action,
-            before=_unsealed(row.before),
-            after=_unsealed(row.after),
+            at=entry["at"],
+            actor=entry["actor"],
+            operation=entry["operation"],
+            record=entry["table_name"],
+            record_id=entry["row_id"],
+            action=entry["action"],
+            before=_unsealed(entry["before"]),
+            after=_unsealed(entry["after"]),
         )
+
+
+_SHOWN = ("at", "actor", "operation", "table_name", "row_id", "action", "before", "after")
 
 
 def _unsealed(image: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -63,17 +67,7 @@ async def list_client_history(
     contracts = sa.select(FactoringContract.id.cast(text)).where(FactoringContract.client_id == client.id)
     persons = sa.select(ContactPerson.id.cast(text)).where(ContactPerson.client_id == client.id)
     record, row = audit.c.table_name, audit.c.row_id
-    changes = sa.select(
-        audit.c.id,
-        audit.c.at,
-        audit.c.actor,
-        audit.c.operation,
-        record,
-        row,
-        audit.c.action,
-        audit.c.before,
-        audit.c.after,
-    ).where(
+    changes = sa.select(*(audit.c[name] for name in _SHOWN)).where(
         sa.or_(
             sa.and_(record == Client.__tablename__, row == str(client.id)),
             sa.and_(record == FactoringContract.__tablename__, row.in_(contracts)),
@@ -82,5 +76,7 @@ async def list_client_history(
     )
     rows, cursor = await paginate(tx, changes, audit.c.id.desc(), page=page)
     return Page(
-        items=[ChangeView.of(each) for each in rows], next_cursor=cursor, total=await total_of(tx, changes, page)
+        items=[ChangeView.of(dict(zip(_SHOWN, each, strict=True))) for each in rows],
+        next_cursor=cursor,
+        total=await total_of(tx, changes, page),
     )

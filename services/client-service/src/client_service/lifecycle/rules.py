@@ -104,9 +104,7 @@ def _needs_no_exposure(known: Standing) -> Conflict | None:
 
 
 def _needs_no_complaint(known: Standing) -> Conflict | None:
-    return (
-        ComplaintOpen(detail=f"Complaints that are open: {known.open_complaints}.") if known.open_complaints else None
-    )
+    return ComplaintOpen(detail=f"Open complaints: {known.open_complaints}.") if known.open_complaints else None
 
 
 GUARDS: Mapping[Stage, tuple[Callable[[Standing], Conflict | None], ...]] = {

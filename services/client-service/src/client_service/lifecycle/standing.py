@@ -14,7 +14,7 @@ from servicekit.access import ids_of
 
 
 async def standing_of(tx: AsyncSession, client: Client, now: datetime) -> Standing:
-    """The client's standing under all its ids. What was not heard of does not stand in the way of an end, only of a start."""
+    """The client's standing under all its ids. What was not heard of stands in the way of a start, never of an end."""
     ids = await ids_of(tx, client.id)
     as_of = await today(tx, client.entity_id, now)
     rating = await tx.scalar(

@@ -1,7 +1,7 @@
 """Hearing performance-service, and ourselves: who belongs to which team, and who answers for which client.
 
-What decides access has a consumer group of its own, so that nothing else can hold it up. Our own assignments and aliases
-are written with the command that makes them; they are heard here too, so that a rebuild finds them again.
+What decides access has a consumer group of its own, so that nothing else can hold it up. Our own assignments and
+aliases are written with the command that makes them; they are heard here too, so that a rebuild finds them again.
 """
 
 from datetime import datetime

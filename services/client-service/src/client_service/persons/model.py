@@ -1,4 +1,4 @@
-"""The people we speak with at a client. Their names and addresses are stored only as ciphertext under a key of their own.
+"""The people we speak with at a client. Names and addresses are stored only as ciphertext under a key of their own.
 
 Invariant: erasing a person deletes the key and the ciphertext; the row stays, without anything personal, so that what
 points to it still says that someone was there.

@@ -1,8 +1,8 @@
-"""What risk and engagement say of our clients, as far as we heard: rating, limits, exposure, alerts, complaints, visits.
+"""What risk and engagement say of our clients, as far as we heard: rating, limits, exposure, alerts, complaints …
 
-Rows keep the client id they came with, registered or not; whoever reads asks for all ids of a client and names the legal
-entity. A client's events come in order, as they share a key, so the last word of each thing stands; only figures that
-carry their own date and revision compare these.
+Rows keep the client id they came with, registered or not; whoever reads asks for all ids of a client and names the
+legal entity. A client's events come in order, as they share a key, so the last word of each thing stands; only figures
+that carry their own date and revision compare these.
 """
 
 from datetime import date, datetime
