@@ -13,7 +13,7 @@ from contracts.base import Event
 from contracts.client import Stage
 from engagement_service.app import app
 from engagement_service.clients.model import Client
-from engagement_service.entities.model import LegalEntity
+from engagement_service.model_base import Base
 from eventing.inbox import Consumer
 from eventing.kafka import KafkaSettings
 from eventing.subscriptions import Heard, Subscriptions
@@ -79,7 +79,8 @@ def interleavings(draw: st.DrawFn) -> list[Event]:
 
 async def known(harness: Harness) -> dict[str, Any]:
     async with harness.tx() as tx:
-        tables = (Client.__table__, LegalEntity.__table__, access_owner, access_member, alias)
+        own = [Base.metadata.tables[name] for name in ("client", "legal_entity")]
+        tables = [*own, access_owner, access_member, alias]
         return {table.name: sorted(map(str, await tx.execute(sa.select(table)))) for table in tables}
 
 
