@@ -130,8 +130,7 @@ def test_an_event_over_the_limit_is_refused() -> None:
     wire.to_wire(funding_of(identity, 22_000), id=identity, source="/factoring/ledger", time=NOW)
 
 
-def wire_funding(identity: UUID, count: int):
-
+def funding_of(identity: UUID, count: int) -> FundingDrawn:
     return FundingDrawn.example().model_copy(update={"receivable_ids": (identity,) * count})
 
 

@@ -327,7 +327,8 @@ class Event(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
-        if cls.publisher is not None and (not cls.key_field or not cls.model_fields[cls.key_field].is_required()):
+        key = cls.model_fields.get(cls.key_field)
+        if cls.publisher is not None and (key is None or not key.is_required()):
             raise TypeError(f"{cls.__name__}: the key is a required field, so that it is never null")
 
     @property
