@@ -60,8 +60,10 @@ _READ: Final = (
     "SELECT seq, id::text, aggregatetype, aggregateid, type, payload, "  # noqa: S608 - our own column names
     + ", ".join(column for _, column in _HEADER_COLUMNS)
     + " FROM outbox o WHERE seq > $1 AND aggregatetype <> ALL($2::text[]) AND NOT EXISTS (SELECT 1 FROM relay_refused r"
-    " WHERE r.stopped AND r.topic = o.aggregatetype AND r.key = o.aggregateid) ORDER BY seq LIMIT $3"
+    " WHERE r.stopped AND r.topic = o.aggregatetype AND r.key = o.aggregateid)"
+    " AND (SELECT count(*) FROM relay_refused WHERE stopped) = $4 ORDER BY seq LIMIT $3"
 )
+"""Nothing while a stopped key was let go on and we do not know yet: the floor has passed its rows."""
 _TAKE: Final = (
     "INSERT INTO relay_lease AS l (name, holder, epoch, until)"
     " VALUES ($1, $2, 1, clock_timestamp() + $3 * interval '1 second')"
@@ -217,6 +219,7 @@ class Relay:
             self._woken.clear()
             rows = await self._read(connection, floor)
             if not rows:
+                looked = 0.0 if self._refused else looked
                 if now - renewed > self._lease_seconds / 3:
                     await self._renew(connection, [])
                     renewed = now
@@ -235,7 +238,7 @@ class Relay:
             await self._renew(connection, [])
 
     async def _read(self, connection: asyncpg.Connection[asyncpg.Record], floor: _Floor) -> list[_Row]:
-        records = await connection.fetch(_READ, floor.id, list(self._resting), self._rows)
+        records = await connection.fetch(_READ, floor.id, list(self._resting), self._rows, len(self._refused))
         rows = [_Row(record[0], record[2], record[3], record) for record in records]
         if not self._resting:
             floor.adopt(rows[0].seq if rows else None)
@@ -408,9 +411,9 @@ class _Floor:
     async def look(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         """Note a number, or see whether the transactions of the noted one have ended."""
         if self._noted is None:
-            drawn = await connection.fetchval("SELECT last_value FROM outbox_seq")
+            drawn = await connection.fetchval("SELECT last_value - (NOT is_called)::int FROM outbox_seq")
             xmax = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-            self._noted = (drawn - 1, xmax)
+            self._noted = (drawn, xmax)
         elif (
             await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") >= self._noted[1]
         ):

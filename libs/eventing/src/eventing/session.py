@@ -132,7 +132,8 @@ def sessions(
     @sqlalchemy_event.listens_for(LastWriting, "after_soft_rollback")
     def forget(session: Session, transaction: SessionTransaction) -> None:
         if transaction.nested:
-            del session.info.get(_LAST, [])[session.info[_SAVEPOINTS].pop(transaction, 0) :]
+            kept = session.info.get(_SAVEPOINTS, {}).pop(transaction, 0)
+            del session.info.get(_LAST, [])[kept:]
         else:
             session.info.pop(_LAST, None)
             session.info.pop(_TOLD, None)

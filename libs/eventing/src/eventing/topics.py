@@ -135,7 +135,8 @@ def rights(access: Access, principal: str) -> list[AclBinding]:
 def grant(kafka: KafkaSettings, bindings: Collection[AclBinding]) -> None:
     """Create access rights; those that are there stay. Raises KafkaException."""
     if bindings:
-        granted: Mapping[AclBinding, Future[None]] = AdminClient(kafka.confluent()).create_acls(list(bindings))  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no type
+        admin = AdminClient(kafka.confluent())
+        granted: Mapping[AclBinding, Future[None]] = admin.create_acls(list(bindings))  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no type
         for future in granted.values():
             future.result(_TIMEOUT)
 

@@ -1,0 +1,303 @@
+"""From the outbox to Kafka: in order, by one relay, deleting exactly what was acknowledged."""
+
+import asyncio
+import socket
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiokafka.errors import KafkaConnectionError
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from eventing_bus import SOURCE, Bus, running, until
+
+from contracts import wire
+from eventing import KafkaSettings, LeaseLost, Relay, Waker, relay, sessions
+
+
+async def empty(bus: Bus) -> bool:
+    return await bus.value("SELECT count(*) FROM outbox") == 0
+
+
+async def numbers(bus: Bus, count: int) -> dict[str, list[int]]:
+    """key → the numbers of its events, as they are on the topic."""
+    told: dict[str, list[int]] = defaultdict(list)
+    for record in await bus.read_topic(count):
+        assert record.key is not None
+        assert record.value is not None
+        told[record.key.decode()].append(bus.Thing.model_validate_json(record.value).n)
+    return told
+
+
+async def test_rows_become_records_that_are_what_the_contract_says(live: Bus) -> None:
+    event = live.thing(5)
+    await live.tell(event, actor="staff-1", correlation_id="c", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+    row = (await live.rows("SELECT id, time FROM outbox"))[0]
+    async with running(live.relay().run):
+        (record,) = await live.read_topic(1)
+        await until(lambda: empty(live))
+    key, value, headers = wire.to_wire(
+        event,
+        id=row[0],
+        source=SOURCE,
+        time=datetime.fromisoformat(row[1]),
+        actor="staff-1",
+        correlation_id="c",
+        traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
+    )
+    assert (record.key, record.value, sorted(record.headers)) == (key, value, sorted(headers))
+    assert record.timestamp_type == 1
+
+
+async def test_order_per_key_is_kept_at_speed(live: Bus) -> None:
+    keys = [uuid.uuid4() for _ in range(40)]
+    async with running(live.relay(rows=70).run):
+        for n in range(50):
+            await live.tell(*(live.thing(n, key) for key in keys))
+        await until(lambda: empty(live))
+    told = await numbers(live, 2000)
+    assert told == {str(key): list(range(50)) for key in keys}
+
+
+async def test_a_row_is_published_soon_after_its_commit_and_without_waking_at_the_next_poll(live: Bus) -> None:
+    waker = Waker(live.dsn)
+    make = sessions(live.engine, source=SOURCE, wake=waker.wake)
+    slow = live.relay(poll_seconds=60)
+    async with running(slow.run, waker.run):
+        await until(lambda: _is_leader(slow))
+        await asyncio.sleep(0.2)
+        live.sessions = make
+        await live.tell(live.thing(1))
+        await until(lambda: empty(live), 2)
+    live.sessions = sessions(live.engine, source=SOURCE)
+    async with running(live.relay(poll_seconds=0.2).run):
+        await live.tell(live.thing(2))
+        await until(lambda: empty(live), 5)
+
+
+async def _is_leader(one: Relay) -> bool:
+    return one.state.role == "leader"
+
+
+async def test_one_leads_and_another_takes_over_when_it_dies(live: Bus) -> None:
+    first, second = live.relay(lease_seconds=1), live.relay(lease_seconds=1)
+    dying = asyncio.create_task(first.run(asyncio.Event()))
+    await until(lambda: _is_leader(first))
+    async with running(second.run):
+        await asyncio.sleep(1.5)
+        assert second.state.role == "standby"
+        await live.tell(live.thing(1))
+        await until(lambda: empty(live))
+        assert second.state.published == 0
+        dying.cancel()
+        await asyncio.wait([dying])
+        await live.tell(live.thing(2))
+        await until(lambda: empty(live), 5)
+        assert second.state.published == 1
+
+
+async def test_a_relay_that_stops_in_order_hands_over_at_once(live: Bus) -> None:
+    async with running(live.relay(lease_seconds=60).run):
+        await live.tell(live.thing(1))
+        await until(lambda: empty(live))
+    async with running(live.relay(lease_seconds=60).run):
+        await live.tell(live.thing(2))
+        await until(lambda: empty(live), 5)
+
+
+class Frozen(Relay):
+    """A relay that stands still between publishing and deleting, as a frozen process does."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus.dsn, bus.kafka, poll_seconds=0.1, lease_seconds=30)
+        self.published = asyncio.Event()
+        self.thawed = asyncio.Event()
+
+    async def _send_topic(self, topic: str, rows: Sequence[Any]) -> Any:
+        sent = await super()._send_topic(topic, rows)
+        self.published.set()
+        await self.thawed.wait()
+        return sent
+
+
+async def test_a_zombie_deletes_nothing_and_ends(live: Bus) -> None:
+    zombie = Frozen(live)
+    undead = asyncio.create_task(zombie.run(asyncio.Event()))
+    await live.tell(live.thing(1))
+    await zombie.published.wait()
+    await live.execute(
+        "UPDATE relay_lease SET holder = gen_random_uuid(), epoch = epoch + 1, until = now() + interval '1 hour'"
+    )
+    zombie.thawed.set()
+    with pytest.raises(LeaseLost):
+        await asyncio.wait_for(undead, 10)
+    assert await live.value("SELECT count(*) FROM outbox") == 1
+    await live.execute("UPDATE relay_lease SET until = now()")
+    async with running(live.relay().run):
+        await until(lambda: empty(live))
+    assert len(await live.read_topic(2)) == 2
+
+
+async def test_losing_the_lease_while_idle_ends_the_relay_too(live: Bus) -> None:
+    one = live.relay(lease_seconds=0.6)
+    task = asyncio.create_task(one.run(asyncio.Event()))
+    await until(lambda: _is_leader(one))
+    await live.execute(
+        "UPDATE relay_lease SET holder = gen_random_uuid(), epoch = epoch + 1, until = now() + interval '1 hour'"
+    )
+    with pytest.raises(LeaseLost):
+        await asyncio.wait_for(task, 10)
+
+
+async def set_limit(bus: Bus, size: int) -> None:
+    change = ConfigResource(
+        ResourceType.TOPIC,
+        bus.topic,
+        incremental_configs=[ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)],
+    )
+    admin = AdminClient(bus.kafka.confluent())
+    for future in admin.incremental_alter_configs([change]).values():
+        await asyncio.to_thread(future.result)
+
+
+async def test_no_later_row_of_its_key_passes_one_that_kafka_refuses(live: Bus) -> None:
+    await set_limit(live, 3000)
+    poisoned, others = uuid.uuid4(), [uuid.uuid4() for _ in range(12)]
+    await live.tell(
+        live.thing(0, poisoned),
+        *(live.thing(0, key) for key in others),
+        live.thing(1, poisoned, pad="x" * 5000),
+        *(live.thing(1, key) for key in others),
+        live.thing(2, poisoned),
+        *(live.thing(2, key) for key in others),
+    )
+    one = live.relay()
+    async with running(one.run):
+
+        async def only_the_poisoned_are_left() -> bool:
+            return await live.value("SELECT count(*) FROM outbox") == 2
+
+        await until(only_the_poisoned_are_left, 30)
+
+        async def shown() -> bool:
+            async with live.engine.connect() as connection:
+                return any(key.stopped for key in await relay.list_refused(connection))
+
+        await until(shown)
+        await live.tell(live.thing(3, poisoned), live.thing(3, others[0]))
+
+        async def the_other_went_on() -> bool:
+            return await live.value("SELECT count(*) FROM outbox") == 3
+
+        await until(the_other_went_on)
+        told = await numbers(live, 1 + 3 * 12 + 1)
+        assert told[str(poisoned)] == [0]
+        assert all(told[str(key)] == [0, 1, 2] for key in others[1:])
+        async with live.engine.connect() as connection:
+            (refused,) = await relay.list_refused(connection)
+        assert (refused.topic, refused.key, refused.attempts) == (live.topic, str(poisoned), 3)
+        assert "MessageSizeTooLarge" in refused.error or "RecordListTooLarge" in refused.error
+        await set_limit(live, 1_000_000)
+        async with live.engine.begin() as connection:
+            await relay.resume_key(connection, live.topic, str(poisoned))
+        await until(lambda: empty(live), 30)
+    assert (await numbers(live, 41))[str(poisoned)] == [0, 1, 2, 3]
+
+
+async def test_rows_wait_while_kafka_is_away_and_health_says_so(live: Bus) -> None:
+    host, _, port = live.kafka.bootstrap.rpartition(":")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        door = free.getsockname()[1]
+    away = Relay(live.dsn, KafkaSettings(f"127.0.0.1:{door}"), poll_seconds=0.1, lease_seconds=1)
+    async with running(away.run):
+        await live.tell(live.thing(1))
+
+        async def says_so() -> bool:
+            return away.state.kafka == "away" and away.state.error is not None
+
+        await until(says_so)
+        await asyncio.sleep(2)
+        assert await live.value("SELECT count(*) FROM outbox") == 1
+        assert await live.rows("SELECT 1 FROM relay_refused") == []
+        assert away.state.role == "leader"
+
+        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            other_reader, other_writer = await asyncio.open_connection(host, int(port))
+            await asyncio.gather(_copy(reader, other_writer), _copy(other_reader, writer), return_exceptions=True)
+
+        server = await asyncio.start_server(pass_on, "127.0.0.1", door)
+        await until(lambda: empty(live))
+        assert away.state.kafka == "up"
+        server.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+class Faltering(Relay):
+    """A relay whose producer loses its connection now and then, before anything of the batch is acknowledged."""
+
+    failures = 4
+
+    async def _send_partition(self, producer: Any, topic: str, partition: int, rows: Any) -> Any:
+        if self.failures:
+            self.failures -= 1
+            return relay._Sent(error=KafkaConnectionError("lost"))  # pyright: ignore[reportPrivateUsage] - what the loss looks like inside
+        return await super()._send_partition(producer, topic, partition, rows)
+
+
+async def test_connection_errors_never_count_against_a_row(live: Bus) -> None:
+    await live.tell(live.thing(1))
+    async with running(Faltering(live.dsn, live.kafka, poll_seconds=0.1).run):
+        await until(lambda: empty(live), 30)
+    assert await live.rows("SELECT 1 FROM relay_refused") == []
+
+
+async def test_a_row_that_commits_late_is_not_left_behind_the_floor(live: Bus) -> None:
+    one = live.relay()
+    await live.tell(live.thing(1))
+    columns = "aggregatetype, aggregateid, type, payload, source, time, specversion, datacontenttype"
+    async with live.engine.connect() as late:
+        await late.execute(sa.text("SELECT pg_current_xact_id()"))
+        await late.execute(
+            sa.text(f"INSERT INTO outbox (id, {columns}) SELECT gen_random_uuid(), {columns} FROM outbox")
+        )  # fmt: skip
+        async with running(one.run):
+            for n in range(2, 5):
+                await live.tell(live.thing(n))
+                await asyncio.sleep(1.1)
+            assert one.state.floor <= 1
+            await late.commit()
+            await until(lambda: empty(live))
+            await until(lambda: _floor_has_passed(one, 5), 60)
+
+
+async def _floor_has_passed(one: Relay, seq: int) -> bool:
+    return one.state.floor >= seq
+
+
+async def test_reading_skips_the_dead_rows_that_an_old_snapshot_keeps(live: Bus) -> None:
+    one = live.relay()
+    async with live.engine.connect() as report:
+        await report.execution_options(isolation_level="REPEATABLE READ")
+        await report.execute(sa.text("SELECT count(*) FROM outbox"))
+        async with running(one.run):
+            for _ in range(4):
+                await live.tell(*(live.thing(n) for n in range(2000)))
+            await until(lambda: empty(live))
+            await until(lambda: _floor_has_passed(one, 8000), 60)
+
+            async def pages(floor: int) -> int:
+                query = "SELECT seq FROM outbox WHERE seq > :f ORDER BY seq LIMIT 100"
+                plan = await live.value(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", f=floor)
+                return plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
+
+            assert await pages(one.state.floor) * 5 < await pages(0)
