@@ -10,20 +10,23 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.orm import DeclarativeBase
 
 from contracts.asyncapi import asyncapi
 from contracts.catalogue import all_events
+from eventing.rebuild import Rebuilt, rebuild
 from eventing.session import sessions as make_sessions
 from eventing.subscriptions import Subscriptions, groups
 from servicekit import audit, docs, health, migrations, openapi, ops, problems, processes, telemetry
+from servicekit import tables as tables_of_access
 from servicekit.auth import Authenticator, KeySet, Roles, fetch_jwks
 from servicekit.clock import wall_time
 from servicekit.database import make_engine
@@ -67,6 +70,7 @@ class Service:
     migrations: Path
     version: str
     settings: type[ServiceSettings] = ServiceSettings
+    own_access: frozenset[str] = frozenset()
     due: dict[str, DueHandler] = field(default_factory=dict[str, DueHandler], init=False)
 
     def __post_init__(self) -> None:
@@ -171,6 +175,15 @@ class Service:
         """The OpenAPI document of the service."""
         return self.api().openapi()
 
+    def projections(self) -> sa.MetaData:
+        """The tables that a rebuild makes anew: the service's own projections, and those that decide access."""
+        merged = sa.MetaData()
+        tables = [*self.base.metadata.sorted_tables, tables_of_access.access_owner, tables_of_access.access_member]
+        for each in [*tables, tables_of_access.alias]:
+            if each.info.get("projection") and each.name not in self.own_access:
+                each.to_metadata(merged).info["projection"] = True
+        return merged
+
     def asyncapi(self) -> dict[str, Any]:
         """The AsyncAPI document of the service: what it publishes and what it hears."""
         heard = groups(self.name, self.subscriptions)
@@ -198,6 +211,7 @@ def service(
     migrations: Path,
     version: str,
     settings: type[ServiceSettings] = ServiceSettings,
+    own_access: Set[str] = frozenset(),
 ) -> Service:
     """Put a service together.
 
@@ -205,6 +219,8 @@ def service(
         name: the bounded context, e.g. "risk"; the process is "risk-service", its source "/factoring/risk-service".
         permissions: the one table of roles → permissions → scope.
         migrations: the Alembic directory (MIGRATIONS_DIR overrides it).
+        own_access: those of access_owner, access_member and alias that this service's own commands write, so that a
+            rebuild must leave them alone; in other services they are projections.
 
     Raises:
         WrongService: an operation has no permission or one that no role has, or two operations or kinds share a name.
@@ -217,6 +233,7 @@ def service(
         migrations=Path(os.environ.get("MIGRATIONS_DIR") or migrations),
         version=version,
         settings=settings,
+        own_access=frozenset(own_access),
     )
 
 
@@ -253,6 +270,27 @@ def _asyncapi(service: Service, rest: Sequence[str]) -> None:
     _print(json.dumps(service.asyncapi(), indent=1, ensure_ascii=False, sort_keys=True))
 
 
+def _rebuild(service: Service, rest: Sequence[str]) -> None:
+    settings = load(service.settings)
+    telemetry.configure(f"{service.name}-service", level=settings.log_level, endpoint=None)
+    done = asyncio.run(_rebuilt(service, settings))
+    _print(f"{', '.join(done.tables)}: made anew from {done.events} events")
+
+
+async def _rebuilt(service: Service, settings: ServiceSettings) -> Rebuilt:
+    engine = make_engine(sqlalchemy_url(settings.direct_dsn), pool_size=2, statement_timeout_ms=0, name="rebuild")
+    try:
+        return await rebuild(
+            engine,
+            settings.kafka(),
+            service=service.name,
+            subscriptions=service.subscriptions,
+            metadata=service.projections(),
+        )
+    finally:
+        await engine.dispose()
+
+
 def _topics_needs(service: Service, rest: Sequence[str]) -> None:
     heard = groups(service.name, service.subscriptions)
     needs = {
@@ -287,6 +325,7 @@ COMMANDS: dict[str, Callable[[Service, Sequence[str]], None]] = {
     "topics-needs": _topics_needs,
     "settings": _settings,
     "migrate": _migrate,
+    "rebuild": _rebuild,
     "api": lambda service, rest: _run(service, api=True, worker=False),
     "worker": lambda service, rest: _run(service, api=False, worker=True),
     "all": lambda service, rest: _run(service, api=True, worker=True),
