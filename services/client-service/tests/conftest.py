@@ -25,5 +25,5 @@ async def service(template: Template) -> AsyncIterator[Harness]:
 @pytest.fixture
 async def desk(service: Harness) -> Desk:
     """The service, with the organisation known."""
-    await service.receives(*staffed())
+    await service.receives_together(*staffed())
     return Desk(service)

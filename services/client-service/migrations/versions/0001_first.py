@@ -119,6 +119,7 @@ CREATE TABLE rm_assignment (
     from_staff_id uuid,
     reason text NOT NULL,
     assigned_at timestamptz NOT NULL,
+    effective_at timestamptz NOT NULL,
     assigned_by text NOT NULL,
     CONSTRAINT pk_rm_assignment PRIMARY KEY (id)
 );
@@ -249,7 +250,7 @@ CREATE TABLE unit (
     team_id uuid,
     time_zone text,
     active boolean NOT NULL,
-    CONSTRAINT pk_unit PRIMARY KEY (unit_id)
+    CONSTRAINT pk_unit PRIMARY KEY (entity_id, unit_id)
 );
 CREATE INDEX ix_unit_team_id ON unit (team_id);
 

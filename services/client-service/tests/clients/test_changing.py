@@ -145,4 +145,4 @@ async def test_the_history_covers_contracts_and_persons_without_what_is_personal
     person = next(each for each in answer.json()["items"] if each["record"] == "contact_person")
     assert person["after"]["phone"] == "sealed"
     assert "王某某" not in answer.text
-    assert "0000" not in answer.text
+    assert "535" not in answer.text

@@ -40,7 +40,7 @@ async def exposed(
             revision=revision,
             balance=balance,
             overdue=Money.zero(balance.currency),
-            **more,
+            **({"funds_in_use": None, "limit": None, "headroom": None} | more),
         )
     )
 

@@ -1,6 +1,6 @@
 """Assigning a relationship manager, and who it was before."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -8,10 +8,16 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from client_service.assignments.model import AlreadyManager, RmAssignment, StaffDeparted, UnknownStaff
+from client_service.assignments.model import (
+    AlreadyManager,
+    EffectiveDayOutOfRange,
+    RmAssignment,
+    StaffDeparted,
+    UnknownStaff,
+)
 from client_service.clients.model import UnknownClient
 from client_service.clients.queries import get_client
-from client_service.organisation.model import StaffMember
+from client_service.organisation.model import StaffMember, zone_of
 from client_service.requests import Body, Line
 from contracts.client import RmAssigned
 from eventing.outbox import emit
@@ -29,6 +35,11 @@ class NewManager(Body):
 
     staff_id: UUID
     reason: Line = Field(examples=["Client moved to Shandong"])
+    effective_on: date | None = Field(
+        default=None,
+        description="From the start of this day in the legal entity's zone; not in the future. From now if not given.",
+        examples=["2026-10-01"],
+    )
 
 
 class AssignmentView(BaseModel):
@@ -40,6 +51,7 @@ class AssignmentView(BaseModel):
     from_staff_id: UUID | None
     reason: str
     assigned_at: datetime
+    effective_at: datetime
     assigned_by: str
 
     @classmethod
@@ -51,6 +63,7 @@ class AssignmentView(BaseModel):
             from_staff_id=assignment.from_staff_id,
             reason=assignment.reason,
             assigned_at=assignment.assigned_at,
+            effective_at=assignment.effective_at,
             assigned_by=assignment.assigned_by,
         )
 
@@ -58,7 +71,7 @@ class AssignmentView(BaseModel):
 @router.post(
     "/relationship-manager",
     status_code=201,
-    responses=problems(UnknownClient, UnknownStaff, StaffDeparted, AlreadyManager),
+    responses=problems(UnknownClient, UnknownStaff, StaffDeparted, AlreadyManager, EffectiveDayOutOfRange),
 )
 async def assign_relationship_manager(
     client_id: UUID, body: NewManager, tx: Tx, who: Annotated[Principal, may("assignments:assign")], now: Now
@@ -66,7 +79,12 @@ async def assign_relationship_manager(
     """Give the client to a relationship manager, who sees it from now on; the one before no longer does."""
     client = await get_client(tx, client_id, visible_to=who)
     staff = await tx.get(StaffMember, body.staff_id)
-    assignment = RmAssignment.assign(client, staff, body.reason, who=who, now=now)
+    latest = sa.select(RmAssignment).where(RmAssignment.client_id == client.id)
+    before = await tx.scalar(latest.order_by(RmAssignment.effective_at.desc(), RmAssignment.id.desc()).limit(1))
+    zone = await zone_of(tx, client.entity_id)
+    assignment = RmAssignment.assign(
+        client, staff, before, body.reason, who=who, now=now, effective_on=body.effective_on, zone=zone
+    )
     tx.add(assignment)
     await set_owner(tx, client.id, client.entity_id, assignment.staff_id, now)
     emit(
@@ -78,7 +96,7 @@ async def assign_relationship_manager(
             client_id=client.id,
             staff_id=assignment.staff_id,
             from_staff_id=assignment.from_staff_id,
-            effective_at=now,
+            effective_at=assignment.effective_at,
         ),
     )
     return AssignmentView.of(assignment)

@@ -1,6 +1,6 @@
 """What performance-service says of the organisation: entities with their time zone, teams, staff, and their KPIs."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -20,8 +20,8 @@ class Unit(Base):
     __tablename__ = "unit"
     __table_args__ = _PROJECTION
 
+    entity_id: Mapped[str] = mapped_column(primary_key=True)
     unit_id: Mapped[str] = mapped_column(primary_key=True)
-    entity_id: Mapped[str]
     kind: Mapped[str]
     parent: Mapped[str | None]
     team_id: Mapped[UUID | None] = mapped_column(index=True)
@@ -61,7 +61,12 @@ class KpiValue(Base):
     known_at: Mapped[datetime]
 
 
+async def zone_of(tx: AsyncSession, entity_id: str) -> ZoneInfo:
+    """The legal entity's time zone; UTC while the entity was not heard of."""
+    zone = await tx.scalar(sa.select(Unit.time_zone).where(Unit.entity_id == entity_id, Unit.unit_id == entity_id))
+    return ZoneInfo(zone or "UTC")
+
+
 async def today(tx: AsyncSession, entity_id: str, now: datetime) -> date:
-    """The date it is now in the legal entity's time zone; in UTC while the entity was not heard of."""
-    zone = await tx.scalar(sa.select(Unit.time_zone).where(Unit.unit_id == entity_id))
-    return now.astimezone(ZoneInfo(zone) if zone else UTC).date()
+    """The date it is now in the legal entity's time zone."""
+    return now.astimezone(await zone_of(tx, entity_id)).date()

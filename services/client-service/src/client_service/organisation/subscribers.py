@@ -99,9 +99,11 @@ async def organisation_changed(event: OrganisationChanged, tx: AsyncSession) -> 
         time_zone=event.time_zone,
         active=event.active,
     )
-    named = ["entity_id", "kind", "parent", "team_id", "time_zone", "active"]
+    named = ["kind", "parent", "team_id", "time_zone", "active"]
     await tx.execute(
-        new.on_conflict_do_update(index_elements=[Unit.unit_id], set_={name: new.excluded[name] for name in named})
+        new.on_conflict_do_update(
+            index_elements=[Unit.entity_id, Unit.unit_id], set_={name: new.excluded[name] for name in named}
+        )
     )
 
 
