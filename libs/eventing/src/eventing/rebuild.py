@@ -126,9 +126,12 @@ async def _start(kafka: KafkaSettings, group: Group) -> _Reading:
     await consumer.start()
     reading = _Reading(group, consumer)
     partitions: list[TopicPartition] = []
+    cluster = await cast(Any, consumer)._client.fetch_all_metadata()
     for topic in group.topics:
-        found = await cast(Any, consumer).topics() and consumer.partitions_for_topic(topic)
-        partitions += [TopicPartition(topic, number) for number in sorted(found or ())]
+        found = cast("set[int] | None", cluster.partitions_for_topic(topic))
+        if not found:
+            raise CannotRebuild(f"the topic {topic} is not there")
+        partitions += [TopicPartition(topic, number) for number in sorted(found)]
     consumer.assign(partitions)
     for tp, first in (await consumer.beginning_offsets(partitions)).items():
         consumer.seek(tp, first)
