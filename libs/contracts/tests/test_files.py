@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A package folder with today's documents, released once."""
+def folder(tmp_path: Path, catalogue_of: Callable[..., None]) -> Path:
+    """A package folder of a catalogue of one event, released once."""
+    catalogue_of(Happened)
     (tmp_path / "pyproject.toml").touch()
     release(tmp_path)
     return tmp_path

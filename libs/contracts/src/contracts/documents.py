@@ -4,7 +4,9 @@ The attributes a consumer relies on beside the shape (topic, key, …) stand in 
 document holds the whole contract and a change of any of them can be seen.
 """
 
+import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from contracts.base import Event, Topic
@@ -24,13 +26,18 @@ def meaning(event: type[Event]) -> str:
 
 def event_schema(event: type[Event]) -> Document:
     """An event's JSON Schema (draft 2020-12) in the writer's view, with its meaning, example, topic and key."""
+    return json.loads(_schema_text(event))
+
+
+@cache
+def _schema_text(event: type[Event]) -> str:
     shape = writers_schema(event)
     example = example_of(shape)
     shape.pop("title", None)
     shape.pop("description", None)
     publisher = event.publisher
     assert publisher is not None
-    return {
+    document: Document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": dataschema(event.ce_type),
         "title": event.__name__,
@@ -45,6 +52,7 @@ def event_schema(event: type[Event]) -> Document:
         **shape,
         "examples": [example],
     }
+    return json.dumps(document)
 
 
 def source_of(event: type[Event]) -> str:
