@@ -341,12 +341,12 @@ class Portfolio:
         """What happens to an invoice of a client in difficulty, the more so the higher the severity."""
         bad = firm.role is Role.BAD
         late, disputed, credited = _below(rng, 100), _below(rng, 1000), _below(rng, 1000)
-        if late < severity * (90 if bad else 80) // 100:
+        if late < severity * 90 // 100:
             delay = 4 + severity * (58 if bad else 20) // 100 + _below(rng, 6)
             invoice.paid_on = weekday_from(invoice.due + timedelta(days=delay))
         if stranded and (_below(rng, 100) < 60 or invoice.ref[-1] in "01"):
             invoice.paid_on = None
-        if disputed < severity * (22 if bad else 6) // 10:
+        if disputed < severity * (35 if bad else 6) // 10:
             raised = weekday_from(batch + timedelta(days=10 + _below(rng, 20)))
             settled = weekday_from(raised + timedelta(days=(35 if bad else 20) + _below(rng, 15)))
             outcome = "reduced" if bad else "debtor_pays"
@@ -355,8 +355,8 @@ class Portfolio:
                 invoice.paid_on = None
             elif bad:
                 self._credit(firm, invoice, invoice.amount * (15 + _below(rng, 20)) // 100, settled)
-        elif credited < severity * (20 if bad else 5) // 10:
-            share = (15 + _below(rng, 30)) if bad else (10 + _below(rng, 15))
+        elif credited < severity * (45 if bad else 5) // 10:
+            share = (20 + _below(rng, 35)) if bad else (10 + _below(rng, 15))
             self._credit(firm, invoice, invoice.amount * share // 100, weekday_from(batch + timedelta(days=14)))
 
     def _dispute(
