@@ -17,16 +17,16 @@ from uuid import UUID
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.status import Status
 from rich.table import Table
 
 from localplatform import artifacts, checks, directories, kafka, logs, postgresql, seed
 from localplatform.issuer import CLIENT
-from localplatform.platform import Platform, read_status
+from localplatform.platform import ROOT, Platform, read_status
 from localplatform.processes import StartFailed
 from localplatform.program import surroundings
 from localplatform.topology import SERVICES, Ports, WrongPort, remembered
 
-ROOT = Path(__file__).resolve().parents[4]
 ROLES = (
     "relationship_manager",
     "team_lead",
@@ -83,11 +83,23 @@ async def _up(platform: Platform, *, seeding: bool) -> int:
 
 async def _start(platform: Platform, *, seeding: bool) -> None:
     began = time.monotonic()
-    await platform.start()
+    with errors.status("") as spinner:
+        watch = asyncio.create_task(_watch(platform, spinner))
+        try:
+            await platform.start()
+        finally:
+            watch.cancel()
     _say(f"Ready after {time.monotonic() - began:.0f} s")
     if seeding:
         await seed.first_time(platform, console)
     console.print(_welcome(platform))
+
+
+async def _watch(platform: Platform, spinner: Status) -> None:
+    """Show whom the start still waits for."""
+    while True:
+        spinner.update(f"waiting for {', '.join(platform.starting())}" if platform.starting() else "")
+        await asyncio.sleep(0.2)
 
 
 def _welcome(platform: Platform) -> str:
@@ -147,10 +159,10 @@ def status(arguments: argparse.Namespace) -> int:
     if pid is None:
         console.print(f"Nothing runs (state in {home}). Start it with ./crm up.")
         return 3
-    table = Table("process", "state", "pid", "restarts", "since", "ready")
+    table = Table("process", "state", "pid", "restarts", "since (UTC)", "ready")
     ports = _ports(home)
     for child in read_status(home):
-        since = f"{child.since:%Y-%m-%d %H:%M:%S} UTC" if child.since else ""
+        since = f"{child.since:%m-%d %H:%M:%S}" if child.since else ""
         pid_of_it, restarts = str(child.pid or ""), str(child.restarts)
         table.add_row(child.name, child.state, pid_of_it, restarts, since, _readiness(ports, child.name))
     console.print(table)
@@ -188,7 +200,7 @@ def token(arguments: argparse.Namespace) -> int:
 
 def _fetch_token(role: str, entity: str, staff: UUID | None) -> str:
     home = _running()
-    staff = staff or seed.STAFF.get((entity, role))
+    staff = staff or seed.staff_of(home, role, entity)
     wanted = {
         "grant_type": "client_credentials",
         "client_id": CLIENT,

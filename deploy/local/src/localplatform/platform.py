@@ -2,6 +2,7 @@
 in which they need each other and stopped in the opposite one. `./crm up` and the end-to-end tests run the same code."""
 
 import base64
+import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ from localplatform.processes import together
 from localplatform.program import Program
 from localplatform.supervisor import Supervisor
 from localplatform.topology import APIS, SERVICES, WORKERS, Ports, service_environment
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 class Platform:
@@ -47,13 +50,21 @@ class Platform:
 
     async def start(self) -> None:
         """Start everything and wait until it is ready. Raises StartFailed; what runs by then is left to `stop`."""
+        programs = [self._issuer(), *map(self._api, SERVICES), *map(self._worker, SERVICES)]
+        prepared, fingerprint = self.home / "prepared", _fingerprint()
+        if prepared.exists() and prepared.read_text() == fingerprint:
+            self._tell("Starting PostgreSQL, then Kafka, the token issuer and the four services")
+            await self.supervisor.add(self.postgresql)
+            await self.supervisor.add(self.kafka, *programs)
+            return
         self._tell("Starting PostgreSQL and Kafka")
         await self.supervisor.add(self.postgresql, self.kafka)
         self._tell("Creating databases, tables and topics")
         await self._create_databases()
         await together(self._create_topics(), *map(self._migrate, SERVICES))
+        prepared.write_text(fingerprint)
         self._tell("Starting the token issuer and the four services")
-        await self.supervisor.add(self._issuer(), *map(self._api, SERVICES), *map(self._worker, SERVICES))
+        await self.supervisor.add(*programs)
 
     async def stop(self) -> None:
         """Stop everything: first who takes work in, then who does it, then what both stand on."""
@@ -124,6 +135,10 @@ class Platform:
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
+    def starting(self) -> list[str]:
+        """The processes that are not ready yet."""
+        return [name for name, child in self.supervisor.children.items() if child.state == "restarting"]
+
     def _write_status(self) -> None:
         children = [
             ChildStatus(name, child.state, child.pid, child.restarts, child.since)
@@ -152,6 +167,14 @@ def read_status(home: Path) -> list[ChildStatus]:
     """The processes of the platform whose state lies in `home`, as it last wrote them down."""
     file = home / "status.json"
     return _STATUS.validate_json(file.read_bytes()) if file.exists() else []
+
+
+def _fingerprint() -> str:
+    """Stands for the code that tables and topics come from: while it is the same, they need not be made again."""
+    found = hashlib.sha256()
+    for file in sorted([*ROOT.glob("libs/*/src/**/*.py"), *ROOT.glob("services/*/migrations/**/*.py")]):
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 def _secrets(file: Path) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ class StartFailed(Exception):
 async def spawn(
     command: Sequence[str | Path],
     *,
-    log: Path,
+    log: Path | None,
     environment: Mapping[str, str] | None = None,
     user: pwd.struct_passwd | None = None,
     on_parent_death: signal.Signals = signal.SIGTERM,
     directory: Path | None = None,
 ) -> Process:
-    """Start a child; call it from the main thread, since the kernel watches the thread that forked."""
-    with log.open("ab") as output:
+    """Start a child that writes to a log file, or to our own output without one. Call it from the main thread: the
+    kernel watches the thread that forked."""
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("ab")) if log else None
         return await asyncio.create_subprocess_exec(
             *map(str, command),
             stdin=asyncio.subprocess.DEVNULL,
