@@ -147,9 +147,11 @@ def response_type_removed(d: Doc) -> None:
 
 
 BREAKING = [
-    operation_removed, path_renamed, operation_id_changed, permission_changed, permission_added, query_parameter_removed,
+    operation_removed, path_renamed, operation_id_changed, permission_changed, permission_added,
+    query_parameter_removed,
     query_parameter_newly_required, new_required_parameter, parameter_narrowed, parameter_type_changed,
-    new_required_body_field, body_field_newly_required, body_field_removed, body_field_narrowed, body_field_type_changed,
+    new_required_body_field, body_field_newly_required, body_field_removed, body_field_narrowed,
+    body_field_type_changed,
     body_null_no_longer_taken, body_pattern_added, body_type_removed, body_newly_required, response_field_removed,
     response_field_no_longer_required, response_field_type_changed, response_field_may_be_null, success_status_changed,
     response_became_a_list, response_type_removed,

@@ -160,7 +160,7 @@ class Service:
         app.state.runtime = runtime
         if runtime is not None:
             app.add_middleware(BodyLimit, limit=runtime.settings.max_body_bytes)
-        app.add_middleware(telemetry.RequestTelemetry)
+        app.add_middleware(telemetry.RequestTelemetry, failed=problems.internal_error)
         problems.install(app)
         health.install(app, self.migrations)
         docs.install(app)

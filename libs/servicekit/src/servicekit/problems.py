@@ -452,7 +452,8 @@ async def _on_database(request: Request, error: Exception) -> Response:
     return problem_response(problem)
 
 
-async def _on_anything(request: Request, error: Exception) -> Response:
+def internal_error() -> Response:
+    """The answer to a failure that nobody foresaw."""
     return problem_response(InternalError())
 
 
@@ -464,7 +465,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(sa_exc.SQLAlchemyError, _on_database)
     app.add_exception_handler(StaleDataError, _on_database)
     app.add_exception_handler(OSError, _on_database)
-    app.add_exception_handler(Exception, _on_anything)
 
     @app.get("/problems/{name}", include_in_schema=False)
     async def problem_page(name: str) -> Response:  # pyright: ignore[reportUnusedFunction] - registered by the decorator

@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -22,6 +23,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from pythonjsonlogger.json import JsonFormatter
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
@@ -109,10 +111,11 @@ def configure(service: str, *, level: str, endpoint: str | None, sample: float =
 
 
 class RequestTelemetry:
-    """ASGI middleware: one span, one metric and one correlation id per request."""
+    """ASGI middleware: a span, a metric and a correlation id per request; a failure is answered inside its span."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, failed: Callable[[], Response]) -> None:
         self.app = app
+        self.failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -122,7 +125,8 @@ class RequestTelemetry:
         asked = headers.get("x-correlation-id", "")
         correlation_id = asked if _CORRELATION.match(asked) else str(uuid7())
         scope.setdefault("state", {})["correlation_id"] = correlation_id
-        status = 500
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        status = 0
         started = perf_counter()
 
         async def respond(message: Message) -> None:
@@ -134,7 +138,7 @@ class RequestTelemetry:
 
         HTTP_IN_FLIGHT.inc()
         with tracer.start_as_current_span(
-            scope["method"],
+            method,
             context=propagate.extract(headers),
             kind=SpanKind.SERVER,
             record_exception=False,
@@ -144,22 +148,20 @@ class RequestTelemetry:
                 await self.app(scope, receive, respond)
             except Exception as error:
                 log.error("request failed: %s", redacted(error))  # noqa: TRY400 - the text of the exception stays out
-                raise
+                if status:
+                    raise
+                await self.failed()(scope, receive, respond)
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
-                span.update_name(f"{scope['method']} {route}")
+                span.update_name(f"{method} {route}")
                 span.set_attributes(
-                    {"http.request.method": scope["method"], "http.route": route, "http.response.status_code": status}
+                    {"http.request.method": method, "http.route": route, "http.response.status_code": status}
                 )
                 if status >= 500:
                     span.set_status(Status(StatusCode.ERROR))
                 HTTP_IN_FLIGHT.dec()
-                HTTP_REQUESTS.labels(
-                    scope["method"] if scope["method"] in _METHODS else "OTHER", route, str(status)
-                ).inc()
-                HTTP_SECONDS.labels(scope["method"] if scope["method"] in _METHODS else "OTHER", route).observe(
-                    perf_counter() - started
-                )
+                HTTP_REQUESTS.labels(method, route, str(status)).inc()
+                HTTP_SECONDS.labels(method, route).observe(perf_counter() - started)
 
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
