@@ -18,8 +18,10 @@ from uuid_utils.compat import uuid7
 from contracts import Money
 from contracts.risk import LimitKind, LimitReason
 from risk_service.model_base import Base
+from servicekit.access import ids_of
 from servicekit.database import Versioned
 from servicekit.problems import Conflict, Invalid, NotFound
+from servicekit.tables import alias
 
 
 class LimitExists(Conflict):
@@ -243,3 +245,33 @@ async def client_limits(
         .order_by(CreditLimit.id)
     )
     return list(await tx.scalars(query.with_for_update() if lock else query))
+
+
+async def limits_by_client(
+    tx: AsyncSession, clients: set[tuple[str, UUID]], *, debtors_too: bool = False
+) -> dict[tuple[str, UUID], list[CreditLimit]]:
+    """(entity, client) → its limits that have not expired, found under any of the client's ids; oldest first."""
+    asked = {client for _, client in clients}
+    meant = select(alias.c.target_id).where(alias.c.alias_id.in_(asked))
+    found = list(
+        await tx.scalars(
+            select(CreditLimit)
+            .where(
+                CreditLimit.entity_id.in_({entity for entity, _ in clients}),
+                CreditLimit.status != LimitStatus.EXPIRED,
+                CreditLimit.client_id.in_(asked)
+                | CreditLimit.client_id.in_(meant)
+                | CreditLimit.client_id.in_(select(alias.c.alias_id).where(alias.c.target_id.in_(meant)))
+                | CreditLimit.client_id.in_(select(alias.c.alias_id).where(alias.c.target_id.in_(asked))),
+            )
+            .order_by(CreditLimit.id)
+        )
+    )
+    if not found:
+        return {}
+    ids = {client: set(await ids_of(tx, client)) for client in asked}
+    limits: dict[tuple[str, UUID], list[CreditLimit]] = {}
+    for entity, client in clients:
+        own = [li for li in found if li.entity_id == entity and li.client_id in ids[client]]
+        limits[entity, client] = [li for li in own if debtors_too or li.debtor_id is None]
+    return limits

@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from risk_service.clients.model import Client, UnknownClient
 from risk_service.clients.queries import visible_ids
-from risk_service.monitoring.evaluation import DEFAULT_DAYS, WINDOW_DAYS
+from risk_service.monitoring.evaluation import WINDOW_DAYS
 from risk_service.monitoring.indicators import Figure, indicators
 from risk_service.monitoring.model import Snapshot
 from risk_service.monitoring.records import PaymentBehaviour, YearOfSales, payment_behaviour, yearly_sales
-from risk_service.receivables.balances import BUCKETS, Moment, funds_in_use, totals
+from risk_service.receivables.balances import BUCKETS, DEFAULT_DAYS, Moment, funds_in_use, sums_of
 from risk_service.receivables.model import Posting
 from risk_service.receivables.queries import latest_date
 from risk_service.requests import Currency, Day, DecimalText, money
@@ -110,8 +110,17 @@ class SnapshotView(BaseModel):
     figures: dict[str, Any]
 
 
+NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("top", "positive", "squares", "balance", "tracked_balance", "overdue", "disputed"), Decimal(0)),
+    **dict.fromkeys(("receivable_balance", "sales", "tracked_sales", "reduced", "matured", "defaulted"), Decimal(0)),
+    **dict.fromkeys(("open_count", "overdue_count", "matured_count", "defaulted_count", "parties"), 0),
+    **dict.fromkeys(BUCKETS, Decimal(0)),
+}
+"""The sums of a scope in which nothing was booked."""
+
+
 def _view(
-    sums: Mapping[str, Mapping[str, Any]], funds: Mapping[str, Decimal], at: Moment, asked: str | None, window: int
+    sums: dict[str, dict[str, Any]], funds: Mapping[str, Decimal], at: Moment, asked: str | None, window: int
 ) -> IndicatorsView:
     currencies = sorted({c for c in (*sums, *funds) if c})
     chosen = asked or max(
@@ -119,15 +128,7 @@ def _view(
         key=lambda c: (sums.get(c, {}).get("receivables", 0), sums.get(c, {}).get("sales_count", 0)),
         default=None,
     )
-    own: dict[str, Any] = dict.fromkeys(("top", "positive", "squares"), Decimal(0)) | dict.fromkeys(
-        (
-            *("balance", "tracked_balance", "overdue", "disputed", "receivable_balance", "sales", "tracked_sales"),
-            *("reduced", "matured", "defaulted", *BUCKETS),
-        ),
-        Decimal(0),
-    )
-    own |= dict.fromkeys(("open_count", "overdue_count", "matured_count", "defaulted_count", "parties"), 0)
-    own |= sums.get(chosen or "", {})
+    own: dict[str, Any] = NOTHING | sums.get(chosen or "", {})
     ratios: dict[str, Figure] = indicators(own, at.as_of, window, DEFAULT_DAYS)
     used = funds.get(chosen or "")
     return IndicatorsView(
@@ -171,8 +172,7 @@ async def _figures(
     by: str = "debtor_id",
 ) -> IndicatorsView:
     at = Moment(as_of or await latest_date(tx, entity_id, clients, scope), known_at)
-    rows = await tx.execute(totals(scope, at, window_days=window, default_days=DEFAULT_DAYS, by=by))
-    sums = {row.currency: row._mapping for row in rows if row.currency is not None}
+    sums = await sums_of(tx, scope, at, window_days=window, by=by)
     return _view(sums, await funds_in_use(tx, scope, at), at, currency, window)
 
 

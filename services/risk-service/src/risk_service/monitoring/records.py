@@ -48,7 +48,7 @@ async def payment_behaviour(tx: AsyncSession, scope: Scope, at: Moment, currency
     query = (
         select(
             i.currency,
-            func.count().label("count"),
+            func.count().label("receivables"),
             func.sum(i.amount).label("total"),
             func.count().filter(settled).label("settled"),
             func.count().filter(late).label("late"),
@@ -71,13 +71,13 @@ async def payment_behaviour(tx: AsyncSession, scope: Scope, at: Moment, currency
         )  # fmt: skip
     return PaymentBehaviour(
         currency=row.currency,
-        count=row.count,
+        count=row.receivables,
         total=money(row.total),
         settled_count=row.settled,
         late_count=row.late,
         late_share=ratio(row.late, row.settled),
         disputed_count=row.disputed,
-        disputed_share=ratio(row.disputed, row.count),
+        disputed_share=ratio(row.disputed, row.receivables),
         mean_days_to_settle=ratio(row.days, row.settled),
         mean_days_late=ratio(row.days_late, row.settled),
         mean_days_late_when_late=ratio(row.days_late, row.late),

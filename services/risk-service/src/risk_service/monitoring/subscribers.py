@@ -7,17 +7,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import BusinessDayClosed, PostingReversed
 from eventing.subscriptions import Subscriptions
-from risk_service.monitoring.evaluation import close_day, reach_back
+from risk_service.monitoring.evaluation import close_days, reach_back
 from risk_service.receivables.model import DayClose
 from risk_service.receivables.subscribers import POSTINGS
 
 on = Subscriptions()
 
 
-@on.react(BusinessDayClosed)
-async def evaluate_client(event: BusinessDayClosed, tx: AsyncSession) -> None:
-    """Snapshot the client's figures of the day."""
-    await close_day(tx, event, event.client_id, event.business_date)
+@on.react_batch(BusinessDayClosed)
+async def evaluate_clients(events: list[BusinessDayClosed], tx: AsyncSession) -> None:
+    """Snapshot the clients' figures of the day."""
+    await close_days(tx, events)
 
 
 async def evaluate_again(events: list[Any], tx: AsyncSession) -> None:

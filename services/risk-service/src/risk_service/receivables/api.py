@@ -1,7 +1,7 @@
 """The receivables behind the figures, and rows the ledger seems to have told twice."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -123,7 +123,7 @@ async def list_suspected_duplicates(
     scope = visible(who, Posting.client_id, Posting.entity_id)
     if client_id is not None:
         scope = and_(scope, Posting.client_id.in_(await visible_ids(tx, who, client_id)))
-    same = {
+    same: dict[str, Any] = {
         "partition_by": [
             Posting.entity_id,
             Posting.client_id,

@@ -4,14 +4,17 @@ Invariant: every figure is a pure function of the postings with value date ≤ a
 not undone by a reversal under the same two dates.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, column, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -43,51 +46,100 @@ class Moment:
     known_at: datetime | None = None
     position: int | None = None
 
-    def _seen(self, row: Any) -> list[ColumnElement[bool]]:
-        seen = [row.value_date <= self.as_of]
-        if self.known_at is not None:
-            seen.append(row.known_at <= self.known_at)
-        if self.position is not None:
-            seen.append(row.position <= self.position)
-        return seen
-
     def standing(self, scope: Scope, *conditions: ColumnElement[bool]) -> list[ColumnElement[bool]]:
         """Conditions on Posting: in scope, seen at this moment, and not undone."""
-        undo = aliased(Posting)
-        undone = (
-            select(undo.root_id)
-            .where(
-                undo.kind == REVERSED,
-                undo.root_id == Posting.posting_id,
-                undo.entity_id == Posting.entity_id,
-                undo.client_id == Posting.client_id,
-                *self._seen(undo),
-            )
-            .group_by(undo.root_id)
-            .having(func.sum(undo.sign) < 0)
-            .correlate(Posting)
-            .exists()
+        return _standing(self, scope, *conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Closes:
+    """Many moments at once, each of one client: rows (entity, client, as of, position), no two the same."""
+
+    rows: tuple[tuple[str, UUID, date, int], ...]
+
+    def parameters(self) -> dict[str, list[Any]]:
+        """What a statement over CLOSES is executed with."""
+        return {name: [row[place] for row in self.rows] for place, name in enumerate(_CLOSES)}
+
+
+_CLOSES = {
+    "close_entities": ("entity_id", sa.Text()),
+    "close_clients": ("client_id", sa.Uuid()),
+    "close_dates": ("as_of", sa.Date()),
+    "close_positions": ("position", sa.BigInteger()),
+}
+CLOSES: Any = (
+    func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, (_, kind) in _CLOSES.items()))
+    .table_valued(*(column(name, kind) for name, kind in _CLOSES.values()))
+    .render_derived(name="closes")
+)
+"""The rows of `Closes` as a table to join: entity_id, client_id, as_of, position."""
+
+
+class _EachClose:
+    """The moment that a row of CLOSES stands for."""
+
+    as_of: ColumnElement[date] = CLOSES.c.as_of
+    position: ColumnElement[int] = CLOSES.c.position
+    known_at = None
+    scope: Scope = and_(Posting.entity_id == CLOSES.c.entity_id, Posting.client_id == CLOSES.c.client_id)
+
+
+def _seen(at: Moment | _EachClose, row: Any) -> list[ColumnElement[bool]]:
+    seen: list[ColumnElement[bool]] = [row.value_date <= at.as_of]
+    if at.known_at is not None:
+        seen.append(row.known_at <= at.known_at)
+    if at.position is not None:
+        seen.append(row.position <= at.position)
+    return seen
+
+
+def _standing(at: Moment | _EachClose, scope: Scope, *conditions: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    undo = aliased(Posting)
+    undone = (
+        select(undo.root_id)
+        .where(
+            undo.kind == REVERSED,
+            undo.root_id == Posting.posting_id,
+            undo.entity_id == Posting.entity_id,
+            undo.client_id == Posting.client_id,
+            *_seen(at, undo),
         )
-        return [scope, Posting.kind != REVERSED, *self._seen(Posting), *conditions, ~undone]
+        .group_by(undo.root_id)
+        .having(func.sum(undo.sign) < 0)
+        .correlate(Posting, *([] if isinstance(at, Moment) else [CLOSES]))
+        .exists()
+    )
+    return [scope, Posting.kind != REVERSED, *_seen(at, Posting), *conditions, ~undone]
 
 
-def _sum(column: Any, *conditions: ColumnElement[bool]) -> ColumnElement[Decimal]:
-    return func.coalesce(func.sum(column).filter(*conditions), literal(Decimal(0), sa.Numeric()))
+def _sum(what: Any, *conditions: ColumnElement[bool]) -> ColumnElement[Decimal]:
+    return func.coalesce(func.sum(what).filter(*conditions), literal(Decimal(0), sa.Numeric()))
+
+
+def _before(day: Any, days: int) -> ColumnElement[date]:
+    return sa.type_coerce(day - literal(days, sa.Integer()), sa.Date())
 
 
 def items(scope: Scope, at: Moment, *, window_days: int = 90) -> sa.CTE:
     """One row per receivable (and per credit note that is tied to none): what it is and what of it is open.
 
-    Columns: entity_id, client_id, debtor_id, currency, item, receivable (bool), valid (assigned and not void), amount,
-    open, issue_date, due_date, tracked, disputed (now), ever_disputed, settled_on, written_off, reduced (non-cash
-    reductions with a value date in the window).
+    Columns: as_of, entity_id, client_id, debtor_id, currency, item, receivable (bool), valid (assigned and not void),
+    amount, open, issue_date, due_date, tracked, disputed (now), ever_disputed, settled_on, written_off, reduced
+    (non-cash reductions with a value date in the window).
     """
+    return _items(scope, at, window_days)
+
+
+def _items(scope: Scope, at: Moment | _EachClose, window_days: int) -> sa.CTE:
     kind = Posting.kind
     assigned = kind == ASSIGNED
-    start = at.as_of - timedelta(days=window_days)
+    as_of: ColumnElement[date] = literal(at.as_of, sa.Date()) if isinstance(at, Moment) else at.as_of
+    dates = [] if isinstance(at, Moment) else [as_of]
     item = func.coalesce(Posting.receivable_id, Posting.posting_id).label("item")
     raw = (
         select(
+            as_of.label("as_of"),
             Posting.entity_id,
             Posting.client_id,
             item,
@@ -106,17 +158,19 @@ def items(scope: Scope, at: Moment, *, window_days: int = 90) -> sa.CTE:
             _sum(Posting.amount, kind == COLLECTED).label("collected"),
             func.max(Posting.value_date).filter(kind == COLLECTED).label("collected_on"),
             _sum(Posting.amount, kind == WRITTEN_OFF).label("written_off"),
-            _sum(Posting.amount, kind.in_((CREDITED, REDDENED)), Posting.value_date > start).label("reduced"),
+            _sum(
+                Posting.amount, kind.in_((CREDITED, REDDENED)), Posting.value_date > _before(as_of, window_days)
+            ).label("reduced"),
         )
-        .where(*at.standing(scope, kind.in_(ON_RECEIVABLES)))
-        .group_by(Posting.entity_id, Posting.client_id, item)
+        .where(*_standing(at, scope, kind.in_(ON_RECEIVABLES)))
+        .group_by(Posting.entity_id, Posting.client_id, item, *dates)
         .cte("raw")
     )
     moved_due = (
-        select(Posting.receivable_id, Posting.due_date)
-        .distinct(Posting.receivable_id)
-        .where(*at.standing(scope, kind == DUE_CHANGED))
-        .order_by(Posting.receivable_id, Posting.value_date.desc(), Posting.position.desc(), Posting.posting_id)
+        select(as_of.label("as_of"), Posting.receivable_id, Posting.due_date)
+        .ext(distinct_on(Posting.receivable_id, *dates))
+        .where(*_standing(at, scope, kind == DUE_CHANGED))
+        .order_by(Posting.receivable_id, *dates, Posting.value_date.desc(), Posting.position.desc(), Posting.posting_id)
         .cte("moved_due")
     )
     receivable = raw.c.assignments > 0
@@ -126,8 +180,10 @@ def items(scope: Scope, at: Moment, *, window_days: int = 90) -> sa.CTE:
         (and_(receivable, raw.c.voided), raw.c.moved - raw.c.assigned),
         else_=raw.c.moved,
     ).label("open")
+    same = and_(moved_due.c.receivable_id == raw.c.item, moved_due.c.as_of == raw.c.as_of)
     return (
         select(
+            raw.c.as_of,
             raw.c.entity_id,
             raw.c.client_id,
             raw.c.debtor_id,
@@ -146,7 +202,7 @@ def items(scope: Scope, at: Moment, *, window_days: int = 90) -> sa.CTE:
             raw.c.written_off,
             raw.c.reduced,
         )
-        .select_from(raw.outerjoin(moved_due, moved_due.c.receivable_id == raw.c.item))
+        .select_from(raw.outerjoin(moved_due, same))
         .cte("items")
     )
 
@@ -155,15 +211,12 @@ BUCKETS = ("current", "days_1_30", "days_31_60", "days_61_90", "days_over_90", "
 """Ageing: tracked receivables by days past due, untracked ones, what is tied to none. They sum to the balance."""
 
 
-def totals(
-    scope: Scope, at: Moment, *, window_days: int, default_days: int = 365, by: str = "debtor_id"
-) -> Select[Any]:
-    """Per currency: every sum the indicators are made of. `by` is the column whose concentration is measured."""
-    i = items(scope, at, window_days=window_days).c
+def _totals(i: Any, *, window_days: int, default_days: int, by: str, keys: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
+    """Per key and currency every sum the indicators are made of. `by` is the column whose concentration is measured."""
     tracked = and_(i.valid, i.tracked)
     standing = and_(tracked, i.open > 0)
-    past_due = and_(standing, i.due_date < at.as_of)
-    days = case((past_due, literal(at.as_of, sa.Date()) - i.due_date), else_=0)
+    past_due = and_(standing, i.due_date < i.as_of)
+    days = case((past_due, i.as_of - i.due_date), else_=0)
     bucket = case(
         (~i.receivable, "unallocated"),
         (~i.tracked, "untracked"),
@@ -173,10 +226,9 @@ def totals(
         (days > 0, "days_1_30"),
         else_="current",
     )
-    sold = and_(i.valid, i.issue_date > at.as_of - timedelta(days=window_days), i.issue_date <= at.as_of)
-    matured = and_(tracked, i.due_date > at.as_of - timedelta(days=default_days), i.due_date <= at.as_of)
+    sold = and_(i.valid, i.issue_date > _before(i.as_of, window_days), i.issue_date <= i.as_of)
+    matured = and_(tracked, i.due_date > _before(i.as_of, default_days), i.due_date <= i.as_of)
     defaulted = and_(matured, or_(i.written_off > 0, days > 90))
-    party = i[by]
     columns: dict[str, ColumnElement[Any]] = {
         "balance": _sum(i.open),
         "tracked_balance": _sum(i.open, tracked),
@@ -197,20 +249,74 @@ def totals(
         "defaulted": _sum(i.amount, defaulted),
         **{name: _sum(i.open, bucket == name) for name in BUCKETS},
     }
+    over = [i[name] for name in keys]
     each = (
-        select(i.currency, party.label("party"), *(column.label(name) for name, column in columns.items()))
-        .group_by(i.currency, party)
+        select(*over, i.currency, *(total.label(name) for name, total in columns.items()))
+        .group_by(*over, i.currency, i[by])
         .cte("each")
     )
     positive = each.c.balance > 0
+    grouped = [each.c[name] for name in (*keys, "currency")]
     return select(
-        each.c.currency,
+        *grouped,
         func.count().filter(positive).label("parties"),
         func.coalesce(func.max(each.c.balance).filter(positive), 0).label("top"),
         _sum(each.c.balance, positive).label("positive"),
         _sum(each.c.balance * each.c.balance, positive).label("squares"),
         *(func.sum(each.c[name]).label(name) for name in columns),
-    ).group_by(each.c.currency)
+    ).group_by(*grouped)
+
+
+DEFAULT_DAYS = 365
+"""The window of the default rate: receivables due in the year before."""
+CloseKey = tuple[str, UUID, date]
+
+
+def _named(row: Any) -> dict[str, Any]:
+    return {str(name): row[name] for name in row}
+
+
+async def sums_of(
+    tx: AsyncSession, scope: Scope, at: Moment, *, window_days: int, by: str = "debtor_id"
+) -> dict[str, dict[str, Any]]:
+    """Currency → every sum the indicators are made of, over the whole scope. `by`: whose concentration is measured."""
+    query = _totals(
+        items(scope, at, window_days=window_days).c, window_days=window_days, default_days=DEFAULT_DAYS, by=by, keys=()
+    )
+    return {row["currency"]: _named(row) for row in (await tx.execute(query)).mappings() if row["currency"] is not None}
+
+
+@cache
+def _sums_at(window_days: int) -> Select[*tuple[Any, ...]]:
+    i = _items(_EachClose.scope, _EachClose(), window_days).c
+    keys = ("entity_id", "client_id", "as_of")
+    return _totals(i, window_days=window_days, default_days=DEFAULT_DAYS, by="debtor_id", keys=keys)
+
+
+async def sums_at(tx: AsyncSession, closes: Closes, *, window_days: int) -> dict[CloseKey, dict[str, dict[str, Any]]]:
+    """The same of many clients, each at its own close: (entity, client, as of) → currency → sums."""
+    query = _sums_at(window_days)
+    found: dict[CloseKey, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for row in (await tx.execute(query, closes.parameters())).mappings():
+        if row["currency"] is not None:
+            found[row["entity_id"], row["client_id"], row["as_of"]][row["currency"]] = _named(row)
+    return found
+
+
+_FUNDS_AT = (
+    select(Posting.entity_id, Posting.client_id, _EachClose.as_of, Posting.currency, func.sum(Posting.funds))
+    .where(*_standing(_EachClose(), _EachClose.scope, Posting.funds != 0))
+    .group_by(Posting.entity_id, Posting.client_id, _EachClose.as_of, Posting.currency)
+)
+
+
+async def funds_at(tx: AsyncSession, closes: Closes) -> dict[CloseKey, dict[str, Decimal]]:
+    """Funds in use of many clients, each at its own close."""
+    found: dict[CloseKey, dict[str, Decimal]] = defaultdict(dict)
+    for entity, client, as_of, currency, amount in await tx.execute(_FUNDS_AT, closes.parameters()):
+        if currency is not None:
+            found[entity, client, as_of][currency] = amount
+    return found
 
 
 async def funds_in_use(tx: AsyncSession, scope: Scope, at: Moment) -> dict[str, Decimal]:
@@ -220,7 +326,7 @@ async def funds_in_use(tx: AsyncSession, scope: Scope, at: Moment) -> dict[str, 
         .where(*at.standing(scope, Posting.funds != 0))
         .group_by(Posting.currency)
     )
-    return {currency: amount for currency, amount in rows.tuples() if currency is not None}
+    return {currency: amount for currency, amount in rows if currency is not None}
 
 
 async def balances(tx: AsyncSession, scope: Scope, at: Moment, *, debtor_id: UUID | None = None) -> dict[str, Decimal]:
@@ -228,4 +334,4 @@ async def balances(tx: AsyncSession, scope: Scope, at: Moment, *, debtor_id: UUI
     i = items(scope, at).c
     query = select(i.currency, func.sum(i.open)).group_by(i.currency)
     rows = await tx.execute(query if debtor_id is None else query.where(i.debtor_id == debtor_id))
-    return {currency: amount for currency, amount in rows.tuples() if currency is not None}
+    return {currency: amount for currency, amount in rows if currency is not None}

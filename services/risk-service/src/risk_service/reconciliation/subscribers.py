@@ -1,18 +1,22 @@
 """Checks each closed business day against the postings that came, and again when a late posting comes."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import BreakResolution, BusinessDayClosed, LedgerBreakFound, LedgerBreakResolved, Money
 from contracts.base import Event
 from eventing.outbox import derived_id, emit
 from eventing.subscriptions import Subscriptions
+from risk_service.monitoring.evaluation import position
 from risk_service.monitoring.subscribers import after_close
+from risk_service.receivables.balances import CLOSES, Closes
 from risk_service.receivables.model import DayClose, Posting
 from risk_service.receivables.subscribers import POSTINGS
 from risk_service.reconciliation.model import BreakStatus, Control, Difference, LedgerBreak, Line, compare
@@ -20,73 +24,93 @@ from risk_service.reconciliation.model import BreakStatus, Control, Difference, 
 on = Subscriptions()
 
 
-@on.react(BusinessDayClosed)
-async def check_day(event: BusinessDayClosed, tx: AsyncSession) -> None:
-    """Compare counts and control totals per posting kind."""
-    await check(tx, event, event.client_id, event.business_date, BreakResolution.LEDGER_CORRECTED)
+Day = tuple[str, UUID, date]
+
+
+@on.react_batch(BusinessDayClosed)
+async def check_days(events: list[BusinessDayClosed], tx: AsyncSession) -> None:
+    """Compare counts and control totals per posting kind; of a day closed twice the later word counts."""
+    days: dict[Day, Event] = {(event.entity_id, event.client_id, event.business_date): event for event in events}
+    await check(tx, days, BreakResolution.LEDGER_CORRECTED)
 
 
 async def check_again(events: list[Any], tx: AsyncSession) -> None:
     """A posting that came after its day was closed may end a break, or make one."""
     for event in await after_close(events, tx):
-        await check(tx, event, event.client_id, event.business_date, BreakResolution.LATE_POSTING_ARRIVED)
+        day = event.entity_id, event.client_id, event.business_date
+        await check(tx, {day: event}, BreakResolution.LATE_POSTING_ARRIVED)
 
 
 for posting in POSTINGS:
     on.react_batch(posting)(check_again)
 
 
-async def check(tx: AsyncSession, event: Event, client_id: UUID, day: date, how: BreakResolution) -> None:
-    """Open, restate and resolve the breaks of one client's day, as of the causing event."""
-    assert event.meta is not None
-    key = (event.entity_id, client_id, day)
-    lines = await tx.scalar(
-        select(DayClose.lines).where(
-            DayClose.entity_id == key[0], DayClose.client_id == key[1], DayClose.business_date == key[2]
-        )
-    )
-    if lines is None:
-        return
+async def check(tx: AsyncSession, days: Mapping[Day, Event], how: BreakResolution) -> None:
+    """Open, restate and resolve the breaks of these days, each as of the event that causes the check."""
+    closes = Closes(tuple((*day, position(event)) for day, event in days.items()))
+    lines: dict[Day, list[tuple[str, str, Control]]] = {}
+    close = DayClose.entity_id, DayClose.client_id, DayClose.business_date
+    for entity, client, day, told in await tx.execute(select(*close, DayClose.lines).where(tuple_(*close).in_(days))):
+        lines[entity, client, day] = [
+            (kind, currency, Control(count, Decimal(total))) for kind, count, total, currency in told["lines"]
+        ]
     counted = await tx.execute(
-        select(Posting.kind, Posting.currency, func.count(), func.coalesce(func.sum(Posting.amount), 0))
+        select(
+            Posting.entity_id,
+            Posting.client_id,
+            Posting.business_date,
+            Posting.kind,
+            Posting.currency,
+            func.count(),
+            func.sum(Posting.amount),
+        )
         .where(
-            Posting.entity_id == key[0],
-            Posting.client_id == key[1],
-            Posting.business_date == key[2],
-            Posting.position <= event.meta.offset,
+            Posting.entity_id == CLOSES.c.entity_id,
+            Posting.client_id == CLOSES.c.client_id,
+            Posting.business_date == CLOSES.c.as_of,
+            Posting.position <= CLOSES.c.position,
         )
-        .group_by(Posting.kind, Posting.currency)
+        .group_by(Posting.entity_id, Posting.client_id, Posting.business_date, Posting.kind, Posting.currency),
+        closes.parameters(),
     )
-    actual = {Line(kind, cur): Control(count, Decimal(total)) for kind, cur, count, total in counted.tuples()}
-    expected = [(kind, cur, Control(count, Decimal(total))) for kind, count, total, cur in lines["lines"]]
-    both = compare(expected, actual)
-    known = {
-        (found.posting_kind, found.currency): found
-        for found in await tx.scalars(
-            select(LedgerBreak).where(
-                LedgerBreak.entity_id == key[0], LedgerBreak.client_id == key[1], LedgerBreak.business_date == key[2]
-            )
-        )
-    }
+    actual: dict[Day, dict[Line, Control]] = defaultdict(dict)
+    for entity, client, day, kind, currency, count, total in counted:
+        actual[entity, client, day][Line(kind, currency)] = Control(count, Decimal(total or 0))
+    known: dict[Day, dict[tuple[str, str], LedgerBreak]] = defaultdict(dict)
+    broken = LedgerBreak.entity_id, LedgerBreak.client_id, LedgerBreak.business_date
+    for found in await tx.scalars(select(LedgerBreak).where(tuple_(*broken).in_(days))):
+        known[found.entity_id, found.client_id, found.business_date][found.posting_kind, found.currency] = found
+    for day, event in days.items():
+        if day in lines:
+            _check_day(tx, event, day, compare(lines[day], actual[day]), known[day], how)
+
+
+def _check_day(
+    tx: AsyncSession,
+    event: Event,
+    day: Day,
+    both: Mapping[tuple[str, str], tuple[Control, Control]],
+    known: dict[tuple[str, str], LedgerBreak],
+    how: BreakResolution,
+) -> None:
     for (kind, currency), (ledger, ours) in sorted(both.items()):
         found = known.pop((kind, currency), None)
         if ledger != ours:
-            _differs(tx, event, client_id, day, found, Difference(kind, currency, ledger, ours))
+            _differs(tx, event, day, found, Difference(kind, currency, ledger, ours))
         elif found is not None:
             _agrees(tx, event, found, how, ours)
     for found in known.values():
         _agrees(tx, event, found, how, Control(0, Decimal(0)))
 
 
-def _differs(
-    tx: AsyncSession, event: Event, client_id: UUID, day: date, found: LedgerBreak | None, difference: Difference
-) -> None:
+def _differs(tx: AsyncSession, event: Event, day: Day, found: LedgerBreak | None, difference: Difference) -> None:
+    _, client_id, business_date = day
     if found is None:
         found = LedgerBreak(
-            id=derived_id(event, f"break:{day}:{difference.kind}:{difference.currency}"),
+            id=derived_id(event, f"break:{business_date}:{difference.kind}:{difference.currency}"),
             entity_id=event.entity_id,
             client_id=client_id,
-            business_date=day,
+            business_date=business_date,
             posting_kind=difference.kind,
             currency=difference.currency,
             kind=difference.of.value,
@@ -107,7 +131,7 @@ def _differs(
             occurred_at=event.occurred_at,
             client_id=client_id,
             break_id=found.id,
-            business_date=day,
+            business_date=business_date,
             kind=difference.of,
             posting_kind=difference.kind,
             expected_count=difference.expected.count,

@@ -1,11 +1,12 @@
 """Runs the warning rules over a client's snapshot of the day just closed, and raises, escalates and clears alerts."""
 
-from datetime import date, timedelta
+from collections import defaultdict
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Numeric, cast, func, select
+from sqlalchemy import Numeric, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import (
@@ -21,6 +22,7 @@ from contracts import (
 from eventing.outbox import derived_id, emit
 from eventing.subscriptions import Subscriptions
 from risk_service.monitoring.model import Snapshot
+from risk_service.receivables.balances import CLOSES, CloseKey, Closes
 from risk_service.warnings.model import (
     Alert,
     AlertStatus,
@@ -35,13 +37,22 @@ from risk_service.warnings.model import (
 
 on = Subscriptions()
 SEVERITIES = list(Severity)
+SIX = Decimal("0.000001")
+Key = tuple[str, UUID]
+Usual = dict[tuple[str, int, str, UUID, date, str], Decimal]
+"""(figure, history days, entity, client, as of, currency) → what is usual for the client."""
 
 
 async def rules_on(tx: AsyncSession, entity_id: str, day: date, *, disabled_too: bool = False) -> list[WarningRule]:
     """A legal entity's rules on a date: its own where it has one, else those for all; the newest version of each."""
+    return in_force(await _versions(tx, {entity_id}), entity_id, day, disabled_too=disabled_too)
+
+
+async def _versions(tx: AsyncSession, entities: set[str]) -> list[WarningRule]:
+    """All versions of the rules of these entities, in the order in which one prevails over the next."""
     rows = await tx.scalars(
         select(WarningRule)
-        .where(WarningRule.entity_id.in_((entity_id, "*")), WarningRule.effective_from <= day)
+        .where(WarningRule.entity_id.in_({*entities, "*"}))
         .order_by(
             WarningRule.rule,
             WarningRule.entity_id == "*",
@@ -49,41 +60,61 @@ async def rules_on(tx: AsyncSession, entity_id: str, day: date, *, disabled_too:
             WarningRule.version.desc(),
         )
     )
+    return list(rows)
+
+
+def in_force(
+    versions: list[WarningRule], entity_id: str, day: date, *, disabled_too: bool = False
+) -> list[WarningRule]:
+    """Of each rule the version that prevails for the entity on that day."""
     chosen: dict[str, WarningRule] = {}
-    for rule in rows:
-        chosen.setdefault(rule.rule, rule)
+    for rule in versions:
+        if rule.entity_id in (entity_id, "*") and rule.effective_from <= day:
+            chosen.setdefault(rule.rule, rule)
     return [rule for rule in chosen.values() if rule.enabled or disabled_too]
 
 
-@on.react(BusinessDayClosed)
-async def watch(event: BusinessDayClosed, tx: AsyncSession) -> None:
-    """Judge the client on the day just closed; a day before the last one judged changes nothing."""
+@on.react_batch(BusinessDayClosed)
+async def watch(events: list[BusinessDayClosed], tx: AsyncSession) -> None:
+    """Judge clients on the day just closed; a day before the last one judged changes nothing."""
+    keys = {(event.entity_id, event.client_id) for event in events}
+    versions = await _versions(tx, {event.entity_id for event in events})
+    states: dict[Key, dict[str, RuleState]] = defaultdict(dict)
+    for state in await tx.scalars(select(RuleState).where(tuple_(RuleState.entity_id, RuleState.client_id).in_(keys))):
+        states[state.entity_id, state.client_id][state.rule] = state
+    alerts: dict[Key, dict[str, Alert]] = defaultdict(dict)
+    for alert in await tx.scalars(
+        select(Alert).where(tuple_(Alert.entity_id, Alert.client_id).in_(keys), Alert.status != AlertStatus.CLOSED)
+    ):
+        alerts[alert.entity_id, alert.client_id][alert.cause] = alert
+    snapshots: dict[tuple[str, UUID, date], list[Snapshot]] = defaultdict(list)
+    days = [(event.entity_id, event.client_id, event.business_date) for event in events]
+    for snapshot in await tx.scalars(
+        select(Snapshot)
+        .where(tuple_(Snapshot.entity_id, Snapshot.client_id, Snapshot.as_of).in_(days))
+        .order_by(Snapshot.currency)
+    ):
+        snapshots[snapshot.entity_id, snapshot.client_id, snapshot.as_of].append(snapshot)
+    usual = await _usual(tx, days, versions)
+    for event in events:
+        key = event.entity_id, event.client_id
+        if any(state.as_of >= event.business_date for state in states[key].values()):
+            continue
+        rules = in_force(versions, event.entity_id, event.business_date)
+        figures = snapshots.get((*key, event.business_date), [])
+        _judge(tx, event, rules, states[key], alerts[key], figures, usual)
+
+
+def _judge(
+    tx: AsyncSession,
+    event: BusinessDayClosed,
+    rules: list[WarningRule],
+    states: dict[str, RuleState],
+    alerts: dict[str, Alert],
+    snapshots: list[Snapshot],
+    usual: Usual,
+) -> None:
     entity, client, day = event.entity_id, event.client_id, event.business_date
-    states = {
-        state.rule: state
-        for state in await tx.scalars(
-            select(RuleState).where(RuleState.entity_id == entity, RuleState.client_id == client)
-        )
-    }
-    if any(state.as_of >= day for state in states.values()):
-        return
-    snapshots = list(
-        await tx.scalars(
-            select(Snapshot)
-            .where(Snapshot.entity_id == entity, Snapshot.client_id == client, Snapshot.as_of == day)
-            .order_by(Snapshot.currency)
-        )
-    )
-    rules = await rules_on(tx, entity, day)
-    usual = await _usual(tx, entity, client, day, rules)
-    alerts = {
-        alert.cause: alert
-        for alert in await tx.scalars(
-            select(Alert).where(
-                Alert.entity_id == entity, Alert.client_id == client, Alert.status != AlertStatus.CLOSED
-            )
-        )
-    }
     for rule in rules:
         state = states.get(rule.rule)
         if state is None:
@@ -101,37 +132,40 @@ async def watch(event: BusinessDayClosed, tx: AsyncSession) -> None:
     _end(tx, event, rules, states, alerts)
 
 
-async def _usual(
-    tx: AsyncSession, entity: str, client: UUID, day: date, rules: list[WarningRule]
-) -> dict[tuple[str, str], Decimal]:
-    """(rule, currency) → median of the figure over the client's own history, its newest quarter left out."""
-    usual: dict[tuple[str, str], Decimal] = {}
-    for rule in rules:
-        measure = Measure(rule.measure)
-        if not measure.own_history:
-            continue
-        figure = cast(Snapshot.figures[measure.figure].astext, Numeric)
-        until = day - timedelta(days=rule.history_days // 4)
+async def _usual(tx: AsyncSession, days: list[CloseKey], versions: list[WarningRule]) -> Usual:
+    """Median of each figure over each client's own history, its newest quarter left out; nothing where it is short."""
+    usual: Usual = {}
+    windows = {(Measure(r.measure).figure, r.history_days) for r in versions if Measure(r.measure).own_history}
+    closes = Closes(tuple((*day, 0) for day in dict.fromkeys(days)))
+    at = CLOSES.c
+    for name, history in windows:
+        figure = cast(Snapshot.figures[name].astext, Numeric)
+        keys = (Snapshot.entity_id, Snapshot.client_id, at.as_of, Snapshot.currency)
         rows = await tx.execute(
-            select(Snapshot.currency, func.percentile_cont(0.5).within_group(figure), func.min(Snapshot.as_of))
+            select(*keys, func.percentile_cont(0.5).within_group(figure))
             .where(
-                Snapshot.entity_id == entity,
-                Snapshot.client_id == client,
-                Snapshot.as_of > day - timedelta(days=rule.history_days),
-                Snapshot.as_of <= until,
-                Snapshot.figures[measure.figure].astext.is_not(None),
+                Snapshot.entity_id == at.entity_id,
+                Snapshot.client_id == at.client_id,
+                Snapshot.as_of > at.as_of - history,
+                Snapshot.as_of <= at.as_of - history // 4,
+                Snapshot.figures[name].astext.is_not(None),
             )
-            .group_by(Snapshot.currency)
+            .group_by(*keys)
+            .having(func.min(Snapshot.as_of) <= at.as_of - history // 2),
+            closes.parameters(),
         )
-        for currency, median, since in rows.tuples():
-            if since <= day - timedelta(days=rule.history_days // 2):
-                usual[rule.rule, currency] = Decimal(str(median)).quantize(Decimal("0.000001"))
+        for entity, client, as_of, currency, median in rows:
+            usual[name, history, entity, client, as_of, currency] = Decimal(str(median)).quantize(SIX)
     return usual
 
 
-def _worst(rule: WarningRule, snapshots: list[Snapshot], usual: dict[tuple[str, str], Decimal]) -> Finding | None:
+def _worst(rule: WarningRule, snapshots: list[Snapshot], usual: Usual) -> Finding | None:
     """A client with several currencies is judged by the worst of them."""
-    found = [find(rule, s.figures, usual.get((rule.rule, s.currency))) for s in snapshots]
+    figure, history = Measure(rule.measure).figure, rule.history_days
+    found = [
+        find(rule, s.figures, usual.get((figure, history, s.entity_id, s.client_id, s.as_of, s.currency)))
+        for s in snapshots
+    ]
     return max((f for f in found if f is not None), key=lambda f: f.value, default=None)
 
 
@@ -153,6 +187,7 @@ def _breached(
         IndicatorBreached(
             **_common(event), code=code, value=found.value, threshold=rule.raise_at, as_of=event.business_date
         ),
+        cause=event,
     )
     known = alerts.get(rule.cause)
     if known is not None:
@@ -179,6 +214,7 @@ def _breached(
             as_of=alert.as_of,
             due_on=alert.due_on,
         ),
+        cause=event,
     )
 
 
@@ -192,6 +228,7 @@ def _tell_cleared(tx: AsyncSession, event: BusinessDayClosed, rule: WarningRule,
             threshold=rule.clear_at,
             as_of=event.business_date,
         ),
+        cause=event,
     )
 
 
@@ -212,6 +249,7 @@ def _end(
                 AlertClosed(
                     **_common(event), alert_id=alert.id, outcome=AlertOutcome.CLEARED, as_of=event.business_date
                 ),
+                cause=event,
             )
         elif alert.escalate(event.business_date):
             emit(
@@ -223,4 +261,5 @@ def _end(
                     due_on=alert.due_on,
                     as_of=event.business_date,
                 ),
+                cause=event,
             )
