@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engagement_service.complaints.deadlines import (
@@ -89,6 +89,7 @@ def test_the_acknowledgement_is_due_on_the_next_working_day() -> None:
     assert acknowledgement(CN, date(2024, 2, 9), "CN").due_on == date(2024, 2, 18)
 
 
+@settings(deadline=None)
 @given(any_pack, days, st.sampled_from(Complexity), st.booleans())
 def test_statutory_deadlines_are_monotone_and_bounded(
     pack: Pack, received: date, complexity: Complexity, extended: bool
@@ -103,6 +104,7 @@ def test_statutory_deadlines_are_monotone_and_bounded(
     assert statutory(pack, received, complexity).due_on <= statutory(pack, received, complexity, extended=True).due_on
 
 
+@settings(deadline=None)
 @given(any_pack, days, st.sampled_from(["CN", "GB", "US", "ZZ"]))
 def test_internal_targets_are_monotone_and_never_a_day_off(pack: Pack, received: date, code: str) -> None:
     found = target(pack, received, SIMPLE, code).due_on
@@ -110,6 +112,7 @@ def test_internal_targets_are_monotone_and_never_a_day_off(pack: Pack, received:
     assert acknowledgement(pack, received, code).due_on <= found <= target(pack, received, COMPLEX, code).due_on
 
 
+@settings(deadline=None)
 @given(any_pack, days, st.sampled_from(Complexity))
 def test_reminders_lie_between_receipt_and_deadline(pack: Pack, received: date, complexity: Complexity) -> None:
     due = statutory(pack, received, complexity).due_on

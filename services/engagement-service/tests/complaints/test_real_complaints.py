@@ -31,7 +31,10 @@ WORDS = (
     ("account", "service"),
 )
 
-pytestmark = pytest.mark.skipif(not FILE.exists(), reason="the shared complaints are not on this machine")
+pytestmark = [
+    pytest.mark.skipif(not FILE.exists(), reason="the shared complaints are not on this machine"),
+    pytest.mark.timeout(900),
+]
 
 
 def category(row: dict[str, str]) -> str:

@@ -122,6 +122,25 @@ async def test_cancelling(office: Harness, as_li: httpx.AsyncClient) -> None:
     assert (await office.last_emitted(VisitCancelled)).reason == "client_declined"
 
 
+async def test_a_warnings_visit_is_called_off_by_a_lead_and_not_by_the_manager(
+    office: Harness, as_li: httpx.AsyncClient, as_chen: httpx.AsyncClient
+) -> None:
+    await office.receives(alert_raised(ACME))
+    (visit,) = (await as_li.get("/visits")).json()["items"]
+    path = f"/visits/{visit['id']}/cancel"
+    assert problem(await as_li.post(path, json={"reason": "other"})) == (403, "follow-up-not-yours-to-cancel")
+    assert (await as_chen.post(path, json={"reason": "other"})).json()["state"] == "cancelled"
+    assert len(await office.emitted(VisitCancelled)) == 1
+
+
+async def test_cancelling_what_was_missed_does_not_unsay_the_miss(office: Harness, as_li: httpx.AsyncClient) -> None:
+    path = f"/visits/{(await plan(as_li)).json()['id']}"
+    office.clock.set(datetime(2026, 2, 14, tzinfo=UTC))
+    await office.run_due()
+    assert (await as_li.post(f"{path}/cancel", json={"reason": "other"})).json()["missed_on"] == "2026-02-14"
+    assert await office.emitted(VisitCancelled) == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

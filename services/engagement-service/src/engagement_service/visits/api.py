@@ -20,6 +20,7 @@ from engagement_service.visits.model import (
     OPEN,
     DayOutOfRange,
     DueDateBoundToCause,
+    FollowUpNotYoursToCancel,
     Visit,
     VisitAlreadyMissed,
     VisitCause,
@@ -29,7 +30,7 @@ from engagement_service.visits.model import (
 )
 from eventing.outbox import emit
 from servicekit.access import canonical, ids_of, resolved, visible
-from servicekit.auth import Principal, may
+from servicekit.auth import Principal, Scope, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag
 from servicekit.database import ReadTx, Tx
@@ -303,7 +304,7 @@ class Cancellation(BaseModel):
     reason: Literal["client_declined", "replaced", "other"]
 
 
-@router.post("/{visit_id}/cancel", responses=problems(UnknownVisit, VisitNotOpen))
+@router.post("/{visit_id}/cancel", responses=problems(UnknownVisit, VisitNotOpen, FollowUpNotYoursToCancel))
 async def cancel_visit(
     visit_id: UUID,
     body: Cancellation,
@@ -312,20 +313,24 @@ async def cancel_visit(
     who: Annotated[Principal, may("visits:carry-out")],
     now: Now,
 ) -> VisitView:
-    """The visit will not take place."""
+    """The visit will not take place. A miss that was told before stands."""
     visit = await _get(tx, visit_id, who)
-    visit.cancel(VisitCancelReason(body.reason))
+    if visit.is_follow_up and who.scope is Scope.OWN:
+        raise FollowUpNotYoursToCancel(visit.id)
+    reason = VisitCancelReason(body.reason)
+    nobodys_miss = visit.cancel(reason)
     await unwatch(tx, visit)
-    emit(
-        tx,
-        VisitCancelled(
-            entity_id=visit.entity_id,
-            occurred_at=now,
-            client_id=visit.client_id,
-            visit_id=visit.id,
-            reason=VisitCancelReason(body.reason),
-        ),
-    )
+    if nobodys_miss:
+        emit(
+            tx,
+            VisitCancelled(
+                entity_id=visit.entity_id,
+                occurred_at=now,
+                client_id=visit.client_id,
+                visit_id=visit.id,
+                reason=reason,
+            ),
+        )
     return await _changed(tx, visit, response)
 
 

@@ -21,7 +21,7 @@ from engagement_service.entities.model import Place
 from engagement_service.model_base import Base
 from servicekit.database import Versioned
 from servicekit.personal import Personal, PersonalText
-from servicekit.problems import Conflict, Invalid
+from servicekit.problems import Conflict, Forbidden, Invalid
 
 
 class VisitState(StrEnum):
@@ -57,6 +57,13 @@ class VisitAlreadyMissed(Conflict):
     """The due date has passed; moving it now would hide that.
 
     Complete the visit late, or cancel it with its reason and plan another one.
+    """
+
+
+class FollowUpNotYoursToCancel(Forbidden):
+    """A visit that a warning planned is called off by the warning's end or by a team lead, not by the client's manager.
+
+    Complete it, or ask your team lead.
     """
 
 
@@ -200,9 +207,12 @@ class Visit(Versioned, Base):
         self.met_id = met_id
         self.on_time, self.needs = completed_on <= self.due_on, needs
 
-    def cancel(self, reason: VisitCancelReason) -> None:
+    def cancel(self, reason: VisitCancelReason) -> bool:
+        """It will not take place. Returns whether that is nobody's miss: a miss that was told stands."""
         self._must_be_open()
+        missed = self.state is VisitState.MISSED
         self.state, self.cancel_reason = VisitState.CANCELLED, reason
+        return not missed
 
     def miss(self) -> bool:
         """The due date has passed. Returns whether that is news."""

@@ -136,8 +136,10 @@ async def _warned(
 
 
 async def _cancel(tx: AsyncSession, event: Event, visit: Visit, reason: VisitCancelReason) -> None:
-    visit.cancel(reason)
+    told_as_missed = not visit.cancel(reason)
     await unwatch(tx, visit)
+    if told_as_missed:
+        return
     emit(
         tx,
         VisitCancelled(
