@@ -69,6 +69,10 @@ class Desk:
         self.south_lead = service.client("team_lead", staff_id=SOUTH_LEAD)
         self.elsewhere = service.client("operations", entity_id=OTHER_ENTITY)
 
+    async def told(self, kind: type[E]) -> list[E]:
+        """The events of this kind that the service has emitted."""
+        return [event for event in await self.service.emitted(kind) if isinstance(event, kind)]
+
     async def register(self, name: str = "烟台市东上电子有限公司", **more: Any) -> dict[str, Any]:
         """A registered client, as its view."""
         answer = await self.operations.post("/clients", json={"name": name, **more})

@@ -100,7 +100,7 @@ async def test_of_two_assignments_at_once_the_last_told_is_the_one_that_stands(d
         client = await desk.register(name=f"公司{n}")
         answers = await asyncio.gather(*(desk.give(client["id"], staff) for staff in (LI, WANG, ZHAO)))
         assert {answer.status_code for answer in answers} <= {201, 409}
-        told = [event for event in await desk.service.emitted(RmAssigned) if event.client_id == UUID(client["id"])]
+        told = [event for event in await desk.told(RmAssigned) if event.client_id == UUID(client["id"])]
         assert len(told) == [answer.status_code for answer in answers].count(201)
         assert (await desk.operations.get(f"/clients/{client['id']}")).json()["rm_id"] == str(told[-1].staff_id)
 

@@ -34,12 +34,12 @@ NUMBERS = [{"system": "core", "number": "S-1"}]
 _posting = iter(range(1, 10**9))
 
 
-def booked(kind: type[Counted | WriteOffBooked], day: str, amount: str, **more: Any) -> Counted | WriteOffBooked:
+def booked(kind: type[Counted | WriteOffBooked], day: str, yuan: str, /, **more: Any) -> Counted | WriteOffBooked:
     values = {
         "client_id": SELLER,
         "posting_id": UUID(int=next(_posting)),
         "business_date": date.fromisoformat(day),
-        "amount": cny(amount),
+        "amount": cny(yuan),
     }
     return said(kind, **(values | more))
 

@@ -196,7 +196,7 @@ async def test_of_two_steps_at_once_one_is_taken(desk: Desk) -> None:
         answers = await asyncio.gather(*(desk.move(client["id"], to) for to in (Stage.PROSPECT, Stage.LOST)))
         taken = [answer for answer in answers if answer.status_code == 201]
         view = (await desk.operations.get(f"/clients/{client['id']}/lifecycle")).json()
-        told = [e for e in await desk.service.emitted(LifecycleChanged) if e.client_id == UUID(client["id"])]
+        told = [e for e in await desk.told(LifecycleChanged) if e.client_id == UUID(client["id"])]
         assert len(view["steps"]) == len(taken) == len(told)
         assert [event.to_stage for event in told] == [step["to_stage"] for step in view["steps"]]
         assert view["stage"] == told[-1].to_stage

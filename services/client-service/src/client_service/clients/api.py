@@ -263,7 +263,7 @@ class Sort(StrEnum):
     STAGE_SINCE = "-stage_since"
 
 
-_ORDER: dict[Sort, sa.ColumnElement[Any]] = {
+_ORDER: dict[Sort, Any] = {
     Sort.NEWEST: sa.desc(Client.registered_at),
     Sort.OLDEST: sa.asc(Client.registered_at),
     Sort.NAME: sa.asc(Client.name),

@@ -76,7 +76,7 @@ async def get_facts(
             PostingFact.currency,
             PostingFact.measure,
             sa.func.sum(PostingFact.amount).label("amount"),
-            sa.func.sum(PostingFact.count).label("count"),
+            sa.func.sum(PostingFact.count).label("postings"),
             sa.func.max(PostingFact.known_at).label("known_at"),
         )
         .where(PostingFact.client_id.in_(await ids_of(tx, client.id)), PostingFact.entity_id == client.entity_id)
@@ -91,7 +91,7 @@ async def get_facts(
     known_at: datetime | None = None
     for row in await tx.execute(wanted):
         figures = months.setdefault((f"{row.month:%Y-%m}", row.currency), {})
-        figures[row.measure.value] = Figure(amount=Money(amount=row.amount, currency=row.currency), count=row.count)
+        figures[row.measure.value] = Figure(amount=Money(amount=row.amount, currency=row.currency), count=row.postings)
         known_at = max(known_at or row.known_at, row.known_at)
     return FactsView(
         client_id=client.id,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -44,7 +45,27 @@ MEASURES: Mapping[type[Counted], Measure] = {
     FundingRepaid: Measure.REPAID,
     FeeCharged: Measure.FEES,
 }
+_TABLE = cast(sa.Table, PostingFact.__table__)
 _BY_NAME: Mapping[str, Measure] = {kind.ce_type.split(".")[2]: measure for kind, measure in MEASURES.items()}
+
+
+async def posted(events: Sequence[Counted | PostingReversed], tx: AsyncSession) -> None:
+    """A posting counts in the month it was booked; a reversal from its value date, against what it undoes.
+
+    Reversals of kinds that are not counted are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for event in events:
+        if not isinstance(event, PostingReversed):
+            rows.append(_row(event, MEASURES[type(event)], event.business_date, 1))
+        elif event.reversed_kind in _BY_NAME:
+            rows.append(_row(event, _BY_NAME[event.reversed_kind], event.value_date, -1))
+    if rows:
+        await tx.execute(insert(_TABLE).on_conflict_do_nothing(), rows)
+
+
+for kind in (*MEASURES, PostingReversed):
+    on.project_batch(kind)(posted)
 
 
 def _row(event: Counted | PostingReversed, measure: Measure, day: date, sign: int) -> dict[str, Any]:
@@ -60,34 +81,3 @@ def _row(event: Counted | PostingReversed, measure: Measure, day: date, sign: in
         "count": sign,
         "known_at": event.meta.known_at,
     }
-
-
-async def _write(tx: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        await tx.execute(insert(PostingFact.__table__).on_conflict_do_nothing(), rows)
-
-
-@on.project_batch(ReceivableAssigned)
-@on.project_batch(CreditNoteIssued)
-@on.project_batch(InvoiceReddened)
-@on.project_batch(InvoiceVoided)
-@on.project_batch(ReceivableCollected)
-@on.project_batch(FundingDrawn)
-@on.project_batch(FundingRepaid)
-@on.project_batch(FeeCharged)
-async def posted(events: Sequence[Counted], tx: AsyncSession) -> None:
-    """Postings count in the month they were booked."""
-    await _write(tx, [_row(event, MEASURES[type(event)], event.business_date, 1) for event in events])
-
-
-@on.project_batch(PostingReversed)
-async def posting_reversed(events: list[PostingReversed], tx: AsyncSession) -> None:
-    """Reversals count from their value date, against what they undo; those of kinds we do not count are left out."""
-    await _write(
-        tx,
-        [
-            _row(event, _BY_NAME[event.reversed_kind], event.value_date, -1)
-            for event in events
-            if event.reversed_kind in _BY_NAME
-        ],
-    )

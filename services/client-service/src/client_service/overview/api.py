@@ -187,10 +187,10 @@ async def get_overview(
         manager=manager,
         contract=await _contract(tx, client),
         rating=await _rating(tx, client, ids, await today(tx, client.entity_id, now)),
-        limits=Heard.of(await _limits(tx, client, ids), risk),
+        limits=Heard[list[LimitView]].of(await _limits(tx, client, ids), risk),
         exposure=await _exposure(tx, client, ids),
-        alerts=Heard.of(await _alerts(tx, client, ids), risk),
-        complaints=Heard.of(await _complaints(tx, client, ids), engagement),
+        alerts=Heard[list[AlertView]].of(await _alerts(tx, client, ids), risk),
+        complaints=Heard[list[ComplaintView]].of(await _complaints(tx, client, ids), engagement),
         last_contact=await _last_contact(tx, client, ids),
         next_visit=await _next_visit(tx, client, ids),
         kpis=await _kpis(tx, client, manager),
@@ -201,7 +201,7 @@ Projection = Rating | CreditLimit | Exposure | Alert | Complaint | Visit | LastC
 P = TypeVar("P", Rating, CreditLimit, Exposure, Alert, Complaint, Visit, LastContact)
 
 
-def _of_client(model: type[P], client: Client, ids: Sequence[UUID]) -> sa.Select[tuple[P]]:
+def _of_client(model: type[P], client: Client, ids: Sequence[UUID]) -> sa.Select[P]:
     return sa.select(model).where(model.entity_id == client.entity_id, model.client_id.in_(ids))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from client_service.model_base import Base
 from client_service.standing.model import (
@@ -49,7 +50,9 @@ from eventing.subscriptions import Subscriptions
 on = Subscriptions()
 
 
-async def _put(tx: AsyncSession, model: type[Base], event: Event, *newer: Any, **values: Any) -> None:
+async def _put(
+    tx: AsyncSession, model: type[Base], event: Event, *newer: InstrumentedAttribute[Any], **values: Any
+) -> None:
     """Write these columns of the row that the event is about, known from when the broker had it.
 
     With `newer` (columns), only if the row's are not greater.
