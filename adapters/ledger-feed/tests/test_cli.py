@@ -53,6 +53,9 @@ def test_a_file_is_fed_and_what_came_of_it_is_said(
         (("--currency", "yuan"), "There is no such book"),
         (("--system", "a:b"), "There is no such book"),
         (("--alter", "one"), "ROW=AMOUNT"),
+        (("--alter", "1=NaN"), "ROW=AMOUNT"),
+        (("--sellers", "/no/such/file.csv"), "No such file"),
+        (("--sellers", __file__), "neither a portfolio's manifest nor a CSV"),
         (("--register",), "give --client-api and --token"),
     ],
 )

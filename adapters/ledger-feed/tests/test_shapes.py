@@ -131,6 +131,9 @@ def test_wrong_rows_are_reported_with_number_field_and_reason_and_the_others_are
         ),
         vat(book),
     )  # fmt: skip
+    repeat = report.findings.pop(-2)
+    assert (repeat.row, repeat.severity) == (9, "warning")
+    assert "repeats row 1" in repeat.reason
     assert [(finding.row, finding.field) for finding in report.findings] == [
         (2, "date"), (3, "gross"), (4, ""), (5, "client"), (6, "status"), (7, ""), (10, "gross"),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ file or the parameters are refused, 130 stopped by Ctrl-C. After 1 and 130 the s
 import asyncio
 import time
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -20,7 +20,7 @@ from contracts.bank.ledger import LEDGER
 from ledger_feed.feeding import COLUMNS, Feed, Outcome, ShapeName, Watcher, feed
 from ledger_feed.progress import Refused, default_directory
 from ledger_feed.publishing import Kafka, KafkaAway
-from ledger_feed.rows import FileRefused
+from ledger_feed.rows import FileRefused, Row, RowError
 from ledger_feed.sellers import ClientService, NotRegistered
 from ledger_feed.sequence import Drill
 from ledger_feed.shape import Book
@@ -120,6 +120,9 @@ def feed_file(
     except (FileRefused, Refused) as refused:
         console.print(str(refused), style="red", markup=False)
         raise typer.Exit(REFUSED) from None
+    except OSError as error:
+        console.print(f"A file cannot be read or written: {error}", style="red", markup=False)
+        raise typer.Exit(REFUSED) from None
     except (NotRegistered, KafkaAway) as away:
         console.print(str(away), style="red", markup=False)
         raise typer.Exit(AWAY) from None
@@ -159,8 +162,8 @@ def _progress() -> Progress:
 def _alteration(text: str) -> tuple[int, Decimal]:
     row, _, amount = text.partition("=")
     try:
-        return int(row), Decimal(amount)
-    except (ValueError, InvalidOperation):
+        return int(row), Row(0, {"amount": amount}).amount("amount")
+    except (ValueError, RowError):
         raise Refused(f"--alter takes ROW=AMOUNT, not {text!r}.") from None
 
 

@@ -15,7 +15,7 @@ from ledger_feed.progress import Refused, open_progress
 from ledger_feed.publishing import ROUND, Kafka, Publisher
 from ledger_feed.report import RowReport
 from ledger_feed.rows import LedgerFile
-from ledger_feed.sellers import ClientService, Seller, described
+from ledger_feed.sellers import ClientService, NoDescription, Seller, described
 from ledger_feed.sequence import Drill, Outgoing, Sequence, event_name
 from ledger_feed.shape import Book, Shape
 from ledger_feed.vat_invoices import VatInvoices
@@ -125,6 +125,9 @@ async def feed(
     watcher = watcher or Watcher()
     try:
         what.book.checked()
+        known = described(descriptions) if descriptions else {}
+    except NoDescription as error:
+        raise Refused(str(error)) from None
     except ValueError as error:
         raise Refused(f"There is no such book: {error}") from None
     with LedgerFile.open(what.file, COLUMNS[what.shape]) as file:
@@ -141,7 +144,6 @@ async def feed(
             if lacking := sequence.missing(what.drill.rows()):
                 raise Refused(f"There is no good row {', '.join(map(str, lacking))} to withhold or alter.")
             if clients:
-                known = described(descriptions) if descriptions else {}
                 wanted = [known.get(number) or Seller(number, f"Seller {number}") for number in sequence.sellers]
                 outcome.registered = clients.register(what.book.system, wanted)
             watcher.checked(sequence.total, progress.position)

@@ -50,8 +50,24 @@ class Seller:
         }
 
 
+class NoDescription(ValueError):
+    """The file of sellers is neither a portfolio's manifest nor a CSV with client and name."""
+
+
 def described(path: Path) -> dict[str, Seller]:
-    """Sellers by number, from a portfolio's manifest (JSON) or a CSV with the columns client and name."""
+    """Sellers by number, from a portfolio's manifest (JSON) or a CSV with the columns client and name.
+
+    Raises NoDescription, OSError.
+    """
+    try:
+        return _described(path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoDescription(
+            f"{path} is neither a portfolio's manifest nor a CSV with client,name: {error!r}"
+        ) from error
+
+
+def _described(path: Path) -> dict[str, Seller]:
     if path.suffix == ".json":
         manifest = json.loads(path.read_text(encoding="utf-8"))
         return {

@@ -4,6 +4,7 @@ The order is a function of the file and its parameters alone, so a position in i
 A posting waits in a temporary file; in memory is kept only where it lies and where it belongs in the order.
 """
 
+import hashlib
 import tempfile
 from array import array
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from contracts.bank.ledger import BusinessDayClosed, CloseLine, Posting
 from contracts.base import Event, Money
 from ledger_feed.ids import file_space
 from ledger_feed.report import RowReport
-from ledger_feed.rows import LedgerFile, RowError
+from ledger_feed.rows import LedgerFile, Row, RowError
 from ledger_feed.shape import OPENING, STEP, Book, Shape, closed_at
 
 ROW_BITS: Final = 40
@@ -78,6 +79,7 @@ class Sequence:
         """Checks every row against shape and contract; keeps the postings of the good ones."""
         self = cls(file.sha256, shape, book, drill or Drill())
         days: set[tuple[date, str]] = set()
+        told: dict[bytes, int] = {}
         position = 0
         for number, row in file.scan():
             warnings: list[tuple[str, str]] = []
@@ -90,11 +92,14 @@ class Sequence:
                 report.error(number, error.field, error.reason)
                 continue
             except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                report.error(number, ".".join(map(str, first["loc"])), first["msg"])
+                wrong = error.errors(include_url=False, include_input=False)[0]
+                report.error(number, ".".join(map(str, wrong["loc"])), wrong["msg"])
                 continue
             for name, reason in warnings:
                 report.warning(number, name, reason)
+            first = told.setdefault(_digest(row), number)
+            if first != number:
+                report.warning(number, "", f"repeats row {first}: suspected to be a duplicate, fed as the file has it")
             self.sellers.setdefault(seller, postings[0].client_id)
             for posting in postings:
                 self._keys.append(_key(posting, number))
@@ -127,7 +132,7 @@ class Sequence:
                 day.begin(posting.business_date)
             day.count(posting)
             sent = posting
-            if row in self._drill.alter:
+            if row in self._drill.alter and amount_of(posting):
                 sent = posting.model_copy(update={"amount": self._book.money(self._drill.alter[row])})
             yield Outgoing(posting.posting_id, sent, withheld=row in self._drill.withhold)
         yield from day.close()
@@ -150,6 +155,10 @@ def _key(posting: Posting, row: int) -> int:
     minutes = moment.hour * 60 + moment.minute - OPENING.seconds // 60
     nth = minutes // (STEP.seconds // 60)
     return (posting.business_date.toordinal() << NTH_BITS | nth) << ROW_BITS | row
+
+
+def _digest(row: Row) -> bytes:
+    return hashlib.blake2b("\x1f".join(row.fields.values()).encode(), digest_size=12).digest()
 
 
 class _Day:
