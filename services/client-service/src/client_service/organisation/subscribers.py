@@ -1,20 +1,17 @@
-"""Hearing performance-service, and ourselves: who belongs to which team, and who answers for which client.
+"""Hearing performance-service: the organisation, its KPIs, and who belongs to which team.
 
-What decides access has a consumer group of its own, so that nothing else can hold it up. Our own assignments and
-aliases are written with the command that makes them; they are heard here too, so that a rebuild finds them again.
+What decides access has a consumer group of its own, so that nothing else can hold it up.
 """
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from client_service.organisation.model import KpiValue, StaffMember, Unit
-from contracts.client import ClientProfileChanged, ClientRegistered, RmAssigned
 from contracts.performance import KpiMeasured, OrganisationChanged, StaffJoined, StaffLeft, StaffMoved, StaffRole
 from eventing.subscriptions import Subscriptions
-from servicekit.access import add_alias, set_member, set_owner
+from servicekit.access import set_member
 
 access = Subscriptions("access")
 on = Subscriptions()
@@ -62,29 +59,6 @@ async def _member(
         )
     )
     await set_member(tx, event.staff_id, event.entity_id, team_id, event.meta.known_at)
-
-
-@access.project(RmAssigned)
-async def rm_assigned(event: RmAssigned, tx: AsyncSession) -> None:
-    """A member of staff answers for the client."""
-    await set_owner(tx, event.client_id, event.entity_id, event.staff_id, event.effective_at)
-
-
-@access.project(ClientRegistered)
-async def client_registered(event: ClientRegistered, tx: AsyncSession) -> None:
-    """The ids of other systems' numbers are the client's."""
-    await _aliases(tx, event.client_id, event.aliases, event.occurred_at)
-
-
-@access.project(ClientProfileChanged)
-async def client_profile_changed(event: ClientProfileChanged, tx: AsyncSession) -> None:
-    """The client may be known by more numbers."""
-    await _aliases(tx, event.client_id, event.aliases, event.occurred_at)
-
-
-async def _aliases(tx: AsyncSession, client_id: UUID, aliases: tuple[UUID, ...], at: datetime) -> None:
-    for alias in aliases:
-        await add_alias(tx, alias, client_id, at)
 
 
 @on.project(OrganisationChanged)
