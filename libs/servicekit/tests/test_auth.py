@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from sample.app import ROLES
 
 from servicekit.auth import Authenticator, KeySet, Scope, widest
@@ -172,9 +173,9 @@ async def test_a_forged_token_opens_nothing(forge: Callable[[TestIssuer], str]) 
 
 async def test_rs256_and_eddsa_are_taken_if_allowed() -> None:
     rsa_key, ed_key = rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()
-    keys = [
-        {**jwt.algorithms.RSAAlgorithm.to_jwk(rsa_key.public_key(), as_dict=True), "kid": "r"},
-        {**jwt.algorithms.OKPAlgorithm.to_jwk(ed_key.public_key(), as_dict=True), "kid": "e", "alg": "EdDSA"},
+    keys: list[dict[str, Any]] = [
+        {**RSAAlgorithm.to_jwk(rsa_key.public_key(), as_dict=True), "kid": "r"},
+        {**OKPAlgorithm.to_jwk(ed_key.public_key(), as_dict=True), "kid": "e", "alg": "EdDSA"},
     ]
 
     async def fetch() -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from sample.notes import Note
+from sqlalchemy.exc import StatementError
 
 from servicekit.personal import (
     ForeignCiphertext,
@@ -74,7 +75,7 @@ async def test_a_ciphertext_opens_only_where_it_was_made_for(sample: Harness) ->
 async def test_plain_text_cannot_be_stored_by_mistake(sample: Harness) -> None:
     async with sample.tx() as tx:
         tx.add(Note(id=uuid4(), client_id=uuid4(), entity_id="E1", code="x", made_at=sample.clock(), phone=SECRET))
-        with pytest.raises(sa.exc.StatementError):
+        with pytest.raises(StatementError):
             await tx.flush()
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -80,7 +80,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def started(command: str, harness: Harness, issuer: str, tmp_path: Path, **more: str) -> AsyncIterator[Running]:
+async def started(command: str, harness: Harness, issuer: str, tmp_path: Path, **more: str) -> AsyncGenerator[Running]:
     http, metrics = free_port(), free_port()
     environment = {
         **os.environ,
@@ -175,11 +175,13 @@ async def test_a_lost_lease_ends_the_process_and_says_so(
             while True:
                 async with sample.tx() as tx, tx.begin():
                     stolen = await tx.execute(
-                        sa.update(relay_lease).values(
+                        sa.update(relay_lease)
+                        .values(
                             holder=uuid4(), epoch=relay_lease.c.epoch + 1, until=sa.text("now() + interval '1 hour'")
                         )
+                        .returning(relay_lease.c.name)
                     )
-                if stolen.rowcount:
+                if stolen.first() is not None:
                     break
                 await asyncio.sleep(0.2)
         assert await worker.ended() == 1

@@ -8,9 +8,9 @@ import logging
 from pathlib import Path
 from time import monotonic
 
-import sqlalchemy as sa
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from eventing.outbox import outbox_depth
@@ -63,7 +63,7 @@ class OutboxBound:
         try:
             async with self._engine.connect() as connection:
                 self._depth = (await outbox_depth(connection)).rows_estimate
-        except (OSError, sa.exc.SQLAlchemyError):
+        except (OSError, SQLAlchemyError):
             log.warning("the outbox could not be measured; keeping the last figure")
         self._measured = monotonic()
 
@@ -90,7 +90,7 @@ async def readiness(runtime: Runtime, newest: str | None) -> Response:
         async with asyncio.timeout(3), runtime.engine.connect() as connection:
             current = await migrations.at_head(connection, newest)
         checks["database"] = "ok" if current else "migrations are missing: run `migrate`"
-    except (OSError, sa.exc.SQLAlchemyError, TimeoutError):
+    except (OSError, SQLAlchemyError, TimeoutError):
         checks["database"] = "does not answer"
     if not runtime.authenticator.keys.known:
         await runtime.authenticator.keys.refresh()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -147,10 +147,13 @@ def _encode(signature: str, values: Sequence[Any]) -> str:
 
 def _decode(cursor: str, signature: str, columns: Sequence[_Ordered]) -> list[Any]:
     try:
-        document = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(document, list) or document[0] != signature or len(document) != len(columns) + 1:
+        document: Any = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(document, list):
             raise BadCursor
-        return [_typed(column.column.type, value) for column, value in zip(columns, document[1:], strict=True)]
+        values = cast("list[Any]", document)
+        if len(values) != len(columns) + 1 or values[0] != signature:
+            raise BadCursor
+        return [_typed(column.column.type, value) for column, value in zip(columns, values[1:], strict=True)]
     except (ValueError, TypeError, binascii.Error, InvalidOperation, IndexError, UnicodeError):
         raise BadCursor from None
 

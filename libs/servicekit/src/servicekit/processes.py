@@ -9,7 +9,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -78,7 +78,7 @@ async def run(service: "Service", settings: ServiceSettings, *, api: bool, worke
 
 
 @contextlib.asynccontextmanager
-async def _open(runtime: Runtime) -> AsyncIterator[Runtime]:
+async def _open(runtime: Runtime) -> AsyncGenerator[Runtime]:
     try:
         yield runtime
     finally:
@@ -140,7 +140,7 @@ class _Server(uvicorn.Server):
     """Uvicorn without its own signal handlers: the process has one for all its parts."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Nothing to capture."""
         yield
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from opentelemetry import propagate
 from opentelemetry.trace import SpanKind
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eventing.session import Context, bind, context
@@ -159,7 +160,7 @@ class Runner:
         while not stop.is_set():
             try:
                 busy = await self.run_one()
-            except (OSError, sa.exc.SQLAlchemyError) as error:
+            except (OSError, SQLAlchemyError) as error:
                 log.warning("due work waits for the database: %s", redacted(error))
                 busy = False
             if not busy:
@@ -211,7 +212,7 @@ class Runner:
                         await tx.execute(sa.delete(due_work).where(due_work.c.id == row.id))
                         await _handler(self._runtime.due, row.kind)(_work(row), tx)
                 except Exception as error:
-                    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+                    if isinstance(error, DBAPIError) and error.connection_invalidated:
                         raise
                     await self._failed(tx, row, now, error)
                 else:

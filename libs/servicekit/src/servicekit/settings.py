@@ -179,7 +179,7 @@ def load(settings: type[S]) -> S:
         WrongSettings: names every wrong or missing variable with what it is for.
     """
     try:
-        return settings()
+        return settings.model_validate({})  # the sources below fill it
     except ValidationError as error:
         lines = [_explain(settings, tuple(e["loc"]), e["msg"]) for e in error.errors(include_input=False)]
         raise WrongSettings("The settings are wrong:\n" + "\n".join(lines)) from None

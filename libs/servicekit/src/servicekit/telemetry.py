@@ -62,7 +62,7 @@ class RedactingFormatter(JsonFormatter):
     """JSON log lines with trace ids. An exception is logged as its class and where it was raised, without its text."""
 
     def __init__(self, service: str) -> None:
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] - the library leaves its arguments untyped
             "%(asctime)s %(levelname)s %(name)s %(message)s",
             rename_fields={"asctime": "at", "levelname": "level", "name": "logger"},
             static_fields={"service": service},

@@ -30,7 +30,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import time
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ import httpx
 import jwt
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -75,7 +76,7 @@ class TestIssuer:
 
     def jwks(self) -> dict[str, Any]:
         """The public half, as an issuer serves it."""
-        key: dict[str, Any] = jwt.algorithms.ECAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
+        key: dict[str, Any] = ECAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
         return {"keys": [{**key, "kid": self.kid, "alg": "ES256", "use": "sig"}]}
 
     def token(self, **claims: Any) -> str:
@@ -112,7 +113,7 @@ class Template:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def of(cls, service: Service, postgres_url: str) -> AsyncIterator["Template"]:
+    async def of(cls, service: Service, postgres_url: str) -> AsyncGenerator["Template"]:
         """Create it, and drop it at the end.
 
         Args:
@@ -131,7 +132,7 @@ class Template:
             await admin.dispose()
 
     @contextlib.asynccontextmanager
-    async def harness(self, **settings: Any) -> AsyncIterator["Harness"]:
+    async def harness(self, **settings: Any) -> AsyncGenerator["Harness"]:
         """A service on a database of its own. Settings overwrite the test's defaults."""
         name = f"{self.name}_{secrets.token_hex(4)}"
         async with self.admin.connect() as connection:
@@ -154,16 +155,15 @@ class Harness:
         self.issuer = issuer
         self.twice = True
         self.clock = Clock()
-        self.settings = service.settings(
-            **{
-                "database_url": _text(url).replace("+asyncpg", ""),
-                "oidc_issuer": ISSUER,
-                "oidc_audience": AUDIENCE,
-                "master_key": MASTER_KEY,
-                "database_pool_size": 5,
-                **settings,
-            }
-        )
+        chosen: dict[str, Any] = {
+            "database_url": _text(url).replace("+asyncpg", ""),
+            "oidc_issuer": ISSUER,
+            "oidc_audience": AUDIENCE,
+            "master_key": MASTER_KEY,
+            "database_pool_size": 5,
+            **settings,
+        }
+        self.settings = service.settings(**chosen)
         self.runtime: Runtime = service.runtime(self.settings)
         self.runtime.clock = self.clock
 

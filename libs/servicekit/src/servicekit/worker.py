@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from eventing.inbox import Consumer
 from eventing.outbox import outbox_depth
@@ -51,7 +52,7 @@ async def _every(seconds: float, stop: asyncio.Event, work: Any) -> None:
         try:
             await work()
             pause = seconds
-        except (OSError, sa.exc.SQLAlchemyError) as error:
+        except (OSError, SQLAlchemyError) as error:
             log.warning("housekeeping waits for the database: %s", redacted(error))
             pause = min(seconds, 5)
         try:
