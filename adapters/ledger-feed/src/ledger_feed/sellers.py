@@ -62,9 +62,7 @@ def described(path: Path) -> dict[str, Seller]:
     try:
         return _described(path)
     except (KeyError, TypeError, ValueError) as error:
-        raise NoDescription(
-            f"{path} is neither a portfolio's manifest nor a CSV with client,name: {error!r}"
-        ) from error
+        raise NoDescription(f"{path} is neither a portfolio's manifest nor a CSV of client,name: {error!r}") from error
 
 
 def _described(path: Path) -> dict[str, Seller]:
