@@ -78,7 +78,7 @@ async def _call(tx: AsyncSession, handler: Handler, cause: Event, argument: Even
     """One event's handler, in the trace that the event belongs to if that is sampled."""
     context = caused_by(cause)
     bind(tx, context)
-    with delivering(tx, Delivery(cause, handler.name, reacts)):
+    with delivering(tx, Delivery(None if handler.batch else cause, handler.name, reacts)):
         if context.traceparent is None or not is_sampled(context.traceparent):
             await handler.call(argument, tx)
             return

@@ -72,12 +72,16 @@ class Consumer:
         partitions: int = 12,
         max_records: int = 1000,
         alarm_keys: int = 100,
+        look_seconds: float = 5.0,
     ) -> None:
+        """`partitions` is what each topic must have; every `look_seconds` it looks whether the database stands where it
+        thinks, and tells Kafka (for lag alone)."""
         self._sessions = sessions
         self.kafka = kafka
         self.groups = groups(service, subscriptions)
         self.partitions = partitions
         self.max_records = max_records
+        self.look_seconds = look_seconds
         self.state = ConsumerState()
         self._alarms = {group.id: Alarm(group.id, alarm_keys) for group in self.groups}
 

@@ -44,6 +44,7 @@ _tracer = trace.get_tracer("eventing")
 
 _REFUSALS: Final = 3
 _BATCH_BYTES: Final = 256 * 1024
+_TURNS: Final = 16
 _LONGEST_PAUSE: Final = 5.0
 _THE_ROWS_FAULT: Final = (
     MessageSizeTooLargeError,
@@ -226,9 +227,7 @@ class Relay:
                 await _until(stop, self._poll_seconds, self._woken)
                 continue
             if await self._producing(connection):
-                with _tracer.start_as_current_span("outbox publish", kind=trace.SpanKind.PRODUCER) as span:
-                    whole = await self._publish(connection, rows)
-                    span.set_attribute("messaging.batch.message_count", len(rows))
+                whole = await self._publish(connection, rows)
                 renewed = time.monotonic()
                 if whole:
                     pause = 0.05
@@ -238,12 +237,15 @@ class Relay:
             await self._renew(connection, [])
 
     async def _read(self, connection: asyncpg.Connection[asyncpg.Record], floor: _Floor) -> list[_Row]:
-        records = await connection.fetch(_READ, floor.id, list(self._resting), self._rows, len(self._refused))
-        rows = [_Row(record[0], record[2], record[3], record) for record in records]
+        rows = await self._read_after(connection, floor.id)
         if not self._resting:
             floor.adopt(rows[0].seq if rows else None)
             self.state.floor = floor.id
         return rows
+
+    async def _read_after(self, connection: asyncpg.Connection[asyncpg.Record], seq: int) -> list[_Row]:
+        records = await connection.fetch(_READ, seq, list(self._resting), self._rows, len(self._refused))
+        return [_Row(record[0], record[2], record[3], record) for record in records]
 
     async def _producing(self, connection: asyncpg.Connection[asyncpg.Record]) -> bool:
         """Have a started producer; False when Kafka is away."""
@@ -274,18 +276,36 @@ class Relay:
         return True
 
     async def _publish(self, connection: asyncpg.Connection[asyncpg.Record], rows: Sequence[_Row]) -> bool:
-        """Send rows, delete those acknowledged, and settle the rest. True when all of them were acknowledged."""
-        by_topic: dict[str, list[_Row]] = {}
-        for row in rows:
-            by_topic.setdefault(row.topic, []).append(row)
-        sending = [asyncio.create_task(self._send_topic(topic, some)) for topic, some in by_topic.items()]
-        await self._while_renewing(connection, sending)
-        results = [result for task in sending for result in task.result()]
-        done = [row.seq for result in results for row in result.acknowledged]
-        await self._renew(connection, done)
-        self.state.published += len(done)
-        metrics.PUBLISHED.inc(len(done))
-        errors = [result for result in results if result.error is not None]
+        """Send rows and those that follow, delete what was acknowledged, settle the rest. True when that was all.
+
+        While a batch is on its way the one before is deleted and the next is read; it is sent once this one is
+        acknowledged. Rows that commit late with lower numbers are found when reading begins at the floor again.
+        """
+        done: list[int] = []
+        for turn in range(_TURNS):
+            with _tracer.start_as_current_span("outbox publish", kind=trace.SpanKind.PRODUCER) as span:
+                span.set_attribute("messaging.batch.message_count", len(rows))
+                sending = asyncio.create_task(self._send(rows))
+                try:
+                    if done:
+                        await self._renew(connection, done)
+                    following = len(rows) == self._rows and turn + 1 < _TURNS
+                    ahead = await self._read_after(connection, rows[-1].seq) if following else []
+                    await self._while_renewing(connection, [sending])
+                finally:
+                    sending.cancel()
+            results = sending.result()
+            done = [row.seq for result in results for row in result.acknowledged]
+            self.state.published += len(done)
+            metrics.PUBLISHED.inc(len(done))
+            errors = [result for result in results if result.error is not None]
+            if errors or not ahead:
+                await self._renew(connection, done)
+                return await self._settle(connection, errors)
+            rows = ahead
+        raise AssertionError("the last turn reads nothing ahead")
+
+    async def _settle(self, connection: asyncpg.Connection[asyncpg.Record], errors: Sequence[_Sent]) -> bool:
         if not errors:
             self.state.kafka, self.state.error = "up", None
             return True
@@ -296,6 +316,13 @@ class Relay:
             elif not isinstance(result.error, _THE_ROWS_FAULT):
                 self._kafka_away(result.error)
         return False
+
+    async def _send(self, rows: Sequence[_Row]) -> list[_Sent]:
+        by_topic: dict[str, list[_Row]] = {}
+        for row in rows:
+            by_topic.setdefault(row.topic, []).append(row)
+        sent = await asyncio.gather(*(self._send_topic(topic, some) for topic, some in by_topic.items()))
+        return [each for some in sent for each in some]
 
     async def _send_topic(self, topic: str, rows: Sequence[_Row]) -> list[_Sent]:
         producer = self._producer
@@ -399,25 +426,31 @@ class Relay:
 class _Floor:
     """A number below which no row can appear any more, so that reading skips the dead ones at the head.
 
-    A number drawn from the sequence is noted together with a later snapshot's xmax; every transaction that drew it or a
-    lower one began before that, so once they have all ended the number can be adopted, up to the first row still there.
+    Whoever draws a number holds a lock on the outbox from before until its transaction has ended. So a number is noted,
+    then who holds such a lock; once they have all ended it can be adopted, up to the first row still there. (Waiting
+    for a snapshot's xmin instead would let a long transaction in any database of the server hold it up.)
     """
 
     def __init__(self) -> None:
         self.id = 0
-        self._noted: tuple[int, int] | None = None
+        self._noted: tuple[int, set[str]] | None = None
         self._ended: int | None = None
 
     async def look(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         """Note a number, or see whether the transactions of the noted one have ended."""
         if self._noted is None:
             drawn = await connection.fetchval("SELECT last_value - (NOT is_called)::int FROM outbox_seq")
-            xmax = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-            self._noted = (drawn, xmax)
-        elif (
-            await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") >= self._noted[1]
-        ):
+            self._noted = (drawn, await self._writers(connection))
+        elif not self._noted[1] & await self._writers(connection):
             self._ended, self._noted = self._noted[0], None
+
+    async def _writers(self, connection: asyncpg.Connection[asyncpg.Record]) -> set[str]:
+        rows = await connection.fetch(
+            "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'outbox'::regclass"
+            " AND mode = 'RowExclusiveLock' AND pid IS DISTINCT FROM pg_backend_pid()"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return {str(row[0]) for row in rows}
 
     def adopt(self, lowest: int | None) -> None:
         """Called after a read: `lowest` is the first row's number, None when nothing is there."""

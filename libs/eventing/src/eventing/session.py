@@ -149,10 +149,7 @@ def sessions(
 def _one_statement(
     rows: Sequence[tuple[sa.Table, Mapping[str, Any]]], dialect: Dialect
 ) -> tuple[str, tuple[list[Any], ...]]:
-    """All rows as one `WITH a AS (INSERT … SELECT … FROM unnest(…)), b AS (…) SELECT`, in the order they were given.
-
-    A transaction id is taken before the first number is drawn: the relay's floor relies on it.
-    """
+    """All rows as one `WITH a AS (INSERT … SELECT … FROM unnest(…)), b AS (…) SELECT`, in the order they were given."""
     groups: dict[tuple[sa.Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
     for table, row in rows:
         groups.setdefault((table, tuple(row)), []).append(row)
@@ -167,7 +164,7 @@ def _one_statement(
         aliases = ", ".join(f"c{i}" for i in range(len(columns)))
         inserts.append(
             f'w{number} AS (INSERT INTO "{table.name}" ({names}) SELECT {values} FROM unnest({arrays}) AS u({aliases})'  # noqa: S608 - names from our own Table objects
-            " WHERE pg_current_xact_id() IS NOT NULL)"
+            ")"
         )
         for name, kind in zip(columns, kinds, strict=True):
             parameters.append([row[name] if row[name] is None else kind.bind(row[name]) for row in group])

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE: Final = 10.0
-_TELL_SECONDS: Final = 5.0
 
 
 class Stream:
@@ -234,14 +233,15 @@ class KafkaStream(Stream, ConsumerRebalanceListener):
             task.cancel()
 
     async def check(self) -> None:
-        """Go to where the database stands, should that not be where we are: it was restored to another moment."""
+        """Go to where the database stands, should that not be where we are: it was restored to another moment, or a
+        batch was swallowed on its way to us."""
         if self._running.locked():
             return
         async with self._running:
             stands = await self._consumer.offsets(self.group, self.topic)
-            for partition, at in list(self.consumed.items()):
+            for partition, at in list(self._fetched.items()):
                 there = stands.get(partition, at)
-                if partition in self._fetched and there != at:
+                if there != at:
                     _log.warning("%s %s-%s: not at %s but %s", self.group.id, self.topic, partition, at, there)
                     self.seek(partition, there)
 
@@ -367,7 +367,7 @@ async def run_streams(consumer: Consumer, stop: asyncio.Event) -> None:
             try:
                 told = time.monotonic()
                 while not stop.is_set():
-                    await asyncio.wait({stopping}, timeout=max(told + _TELL_SECONDS - time.monotonic(), 0.1))
+                    await asyncio.wait({stopping}, timeout=max(told + consumer.look_seconds - time.monotonic(), 0.1))
                     told = time.monotonic()
                     await _look_after(streams)
             finally:
