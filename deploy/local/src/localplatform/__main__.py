@@ -258,7 +258,7 @@ def test(arguments: argparse.Namespace, rest: list[str]) -> int:
     _install()
     os.chdir(ROOT)
     chosen = rest if any(argument in ("-n", "--numprocesses") for argument in rest) else ["-n", "2", *rest]
-    _become(["pytest", "--dist", "loadgroup", *chosen], {})
+    _become(["pytest", *chosen], {})
 
 
 def _become(module: list[str], environment: Mapping[str, str]) -> NoReturn:
