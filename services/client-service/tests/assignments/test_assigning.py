@@ -1,6 +1,7 @@
 """Relationship managers: assigned with a reason, told, and from then on the ones who see the client."""
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
@@ -86,6 +87,28 @@ async def test_who_has_left_is_refused(desk: Desk) -> None:
     assert answer.json()["type"].endswith("staff-departed")
     await desk.service.receives(said(StaffJoined, staff_id=LI, team_id=SOUTH))
     assert (await desk.give(client["id"], LI)).status_code == 201
+
+
+async def test_an_assignment_may_begin_on_an_earlier_day_but_not_before_the_one_it_follows(desk: Desk) -> None:
+    client = await desk.register()
+
+    async def give(staff: UUID, day: str) -> httpx.Response:
+        body = {"staff_id": str(staff), "reason": "taken over", "effective_on": day}
+        return await desk.operations.post(f"/clients/{client['id']}/relationship-manager", json=body)
+
+    assert (await give(LI, "2026-05-04")).status_code == 201
+    told = await desk.service.last_emitted(RmAssigned)
+    assert told.effective_at == datetime(2026, 5, 3, 16, tzinfo=UTC)  # midnight in Shanghai
+    assert told.occurred_at == NOW
+    assert await sees(desk.li, client["id"])
+    for day in ("2026-05-03", "2026-11-04"):
+        answer = await give(WANG, day)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "body.effective_on"
+    assert await sees(desk.li, client["id"])
+    assert (await give(WANG, "2026-05-04")).status_code == 201
+    assert await sees(desk.wang, client["id"])
+    assert not await sees(desk.li, client["id"])
 
 
 async def test_assigning_the_same_again_is_no_assignment(desk: Desk) -> None:
