@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from contracts import Event, wire
-from localplatform.testing import RunningPlatform
-from localplatform.topology import SERVICES
 
 T = TypeVar("T")
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -88,38 +85,3 @@ async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool],
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"still not so after {seconds} s: {answer!r}"[:4000])
         await asyncio.sleep(0.2)
-
-
-async def caught_up(platform: RunningPlatform, *services: str, seconds: float = 300) -> None:
-    """Wait until these services (all, if none is named) have consumed everything and published what followed from it.
-
-    They cause each other's events, so all must be seen idle in one look, twice.
-    """
-    quiet = 0
-    deadline = asyncio.get_running_loop().time() + seconds
-    while quiet < 2:
-        waits = [each for service in services or SERVICES async for each in _waits(platform, service)]
-        quiet = 0 if waits else quiet + 1
-        assert asyncio.get_running_loop().time() < deadline, f"after {seconds} s still waiting: {waits[:10]}"
-        await asyncio.sleep(0.3)
-
-
-async def _waits(platform: RunningPlatform, service: str) -> AsyncIterator[str]:
-    database = await asyncpg.connect(platform.database_url(service))
-    consumer = AIOKafkaConsumer(bootstrap_servers=platform.kafka_bootstrap, enable_auto_commit=False)
-    try:
-        await consumer.start()
-        rows = await database.fetch("SELECT consumer_group, topic, partition, next_offset FROM consumer_offset")
-        ends = await consumer.end_offsets([TopicPartition(row["topic"], row["partition"]) for row in rows])
-        for row in rows:
-            lag = ends[TopicPartition(row["topic"], row["partition"])] - row["next_offset"]
-            if lag > 0:
-                yield f"{row['consumer_group']} {row['topic']}-{row['partition']}: {lag} behind"
-        if waiting := await database.fetchval("SELECT count(*) FROM outbox"):
-            yield f"{service}: {waiting} rows in the outbox"
-        soon = "SELECT count(*) FROM due_work WHERE clock = 'wall' AND due_at < now() + interval '5 seconds'"
-        if due := await database.fetchval(soon):
-            yield f"{service}: {due} pieces of due work"
-    finally:
-        await consumer.stop()
-        await database.close()
