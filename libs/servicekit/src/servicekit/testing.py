@@ -31,7 +31,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time
 from typing import Any, TypeVar
 from uuid import UUID
@@ -221,29 +221,15 @@ class Harness:
         Raises:
             Parked: a handler failed, unless `may_park`.
         """
-        records: list[StoredRecord] = []
         for index, event in enumerate(events):
-            id = ids[index] if ids else event.meta.id if event.meta else uuid7()
+            record = self._record(event, ids[index] if ids else event.meta.id if event.meta else uuid7())
             for _ in range(2 if self.twice else 1):
-                records.append(self._record(event, id))
-        for record in records:
-            await self.consumer.deliver([record])
+                place = record.topic, record.partition
+                offset = self._offsets.get(place, 0)
+                self._offsets[place] = offset + 1
+                await self.consumer.deliver([replace(record, offset=offset)])
         if not may_park:
             await self._raise_parked()
-
-    async def receives_together(self, *events: Event, ids: Sequence[UUID] | None = None, size: int = 500) -> None:
-        """Deliver events in polls of `size`, each event once, as a busy worker fetches them.
-
-        Raises:
-            Parked: a handler failed.
-        """
-        records = [
-            self._record(event, ids[index] if ids else event.meta.id if event.meta else uuid7())
-            for index, event in enumerate(events)
-        ]
-        for start in range(0, len(records), size):
-            await self.consumer.deliver(records[start : start + size])
-        await self._raise_parked()
 
     def _record(self, event: Event, id: UUID) -> StoredRecord:
         now = self.clock()
@@ -256,9 +242,8 @@ class Harness:
             traceparent=meta.traceparent if meta else None,
         )  # fmt: skip
         partition = int.from_bytes(hashlib.sha256(key).digest()[:2], "big") % 12
-        offset = self._offsets.get((event.topic, partition), 0)
-        self._offsets[event.topic, partition] = offset + 1
-        return StoredRecord(event.topic, partition, offset, int(now.timestamp() * 1000), key, value, headers)
+        known_at = meta.known_at if meta else now
+        return StoredRecord(event.topic, partition, 0, int(known_at.timestamp() * 1000), key, value, headers)
 
     async def _raise_parked(self) -> None:
         async with self.tx() as tx:

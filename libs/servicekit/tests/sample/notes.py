@@ -37,6 +37,7 @@ class Note(Versioned, Base):
     """A note about a client."""
 
     __tablename__ = "note"
+    __table_args__ = (sa.UniqueConstraint("entity_id", "code", name="uq_note_code"),)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     client_id: Mapped[UUID]
     entity_id: Mapped[str]
