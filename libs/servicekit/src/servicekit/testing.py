@@ -221,15 +221,35 @@ class Harness:
         Raises:
             Parked: a handler failed, unless `may_park`.
         """
-        for index, event in enumerate(events):
-            record = self._record(event, ids[index] if ids else event.meta.id if event.meta else uuid7())
+        for record in self._records(events, ids):
             for _ in range(2 if self.twice else 1):
-                place = record.topic, record.partition
-                offset = self._offsets.get(place, 0)
-                self._offsets[place] = offset + 1
-                await self.consumer.deliver([replace(record, offset=offset)])
+                await self.consumer.deliver([self._placed(record)])
         if not may_park:
             await self._raise_parked()
+
+    async def receives_together(self, *events: Event, ids: Sequence[UUID] | None = None, size: int = 500) -> None:
+        """Deliver events in polls of `size`, each event once, as a busy worker fetches them.
+
+        Raises:
+            Parked: a handler failed.
+        """
+        records = [self._placed(record) for record in self._records(events, ids)]
+        for start in range(0, len(records), size):
+            await self.consumer.deliver(records[start : start + size])
+        await self._raise_parked()
+
+    def _records(self, events: Sequence[Event], ids: Sequence[UUID] | None) -> list[StoredRecord]:
+        return [
+            self._record(event, ids[index] if ids else event.meta.id if event.meta else uuid7())
+            for index, event in enumerate(events)
+        ]
+
+    def _placed(self, record: StoredRecord) -> StoredRecord:
+        """The record at the next free offset of its partition."""
+        place = record.topic, record.partition
+        offset = self._offsets.get(place, 0)
+        self._offsets[place] = offset + 1
+        return replace(record, offset=offset)
 
     def _record(self, event: Event, id: UUID) -> StoredRecord:
         now = self.clock()
