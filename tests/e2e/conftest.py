@@ -3,19 +3,28 @@
 Every test works in a legal entity of its own, so that they do not see each other.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from bus import Bus
 from localplatform.testing import RunningPlatform
 from localplatform.testing import platform as started_platform
+from spans import Collector, collector
 
 
 @pytest.fixture(scope="session")
-async def platform() -> AsyncIterator[RunningPlatform]:
-    async with started_platform() as running:
-        yield running
+def traces() -> Iterator[Collector]:
+    with collector() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+async def platform(traces: Collector) -> AsyncIterator[RunningPlatform]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", traces.endpoint)
+        async with started_platform() as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
