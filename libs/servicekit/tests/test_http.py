@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from eventing.session import write_last
 from servicekit import health
 from servicekit.tables import audit, idempotency
-from servicekit.testing import Harness
+from servicekit.testing import Harness, Template
 
 
 @pytest.fixture
@@ -390,6 +390,23 @@ async def test_a_database_that_is_away_is_503(sample: Harness, officer: httpx.As
     ready = await officer.get("/health/ready")
     assert (ready.status_code, ready.json()["checks"]["database"]) == (503, "does not answer")
     assert (await officer.get("/health/live")).status_code == 200
+
+
+async def test_a_pooler_in_transaction_mode_is_served_without_named_statements(template: Template) -> None:
+    async with template.harness(database_pooler=True) as pooled:
+        officer = pooled.client("risk_officer")
+        for _ in range(3):
+            assert (await officer.post("/notes", json=note(), headers={"Idempotency-Key": "k"})).status_code in {
+                201,
+                422,
+            }
+        async with pooled.tx() as tx:
+            assert (
+                await tx.scalar(
+                    sa.text("SELECT count(*) FROM pg_prepared_statements WHERE name NOT LIKE '__asyncpg_%-%'")
+                )
+                == 0
+            )
 
 
 # --- the outbox bound ---

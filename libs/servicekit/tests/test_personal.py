@@ -19,7 +19,7 @@ from servicekit.personal import (
     rewrap,
 )
 from servicekit.settings import WrongSettings
-from servicekit.tables import person_key
+from servicekit.tables import audit, person_key
 from servicekit.testing import MASTER_KEY, Harness
 
 SECRET = "王小明 13812345678"
@@ -52,6 +52,9 @@ async def test_erasing_the_key_erases_the_person(sample: Harness) -> None:
         assert not await erase_person(tx, client_id)
     got = (await officer.get(f"/notes/{made.json()['id']}")).json()
     assert (got["code"], got["phone"]) == ("A", None)
+    async with sample.tx() as tx:
+        actions = list(await tx.scalars(sa.select(audit.c.action).where(audit.c.table_name == "person_key")))
+    assert actions == ["erase", "erase"]
 
 
 async def test_a_ciphertext_opens_only_where_it_was_made_for(sample: Harness) -> None:

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sample.notes import Note
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from contracts.client import ClientRegistered
 from contracts.risk import ExposureChanged
 from servicekit.runtime import Runtime
 from servicekit.scheduling import MAX_ATTEMPTS, DueWork, Runner, UnknownWork, Work, cancel, schedule, tick
 from servicekit.tables import due_work
-from servicekit.testing import Harness
+from servicekit.testing import Harness, Parked
 
 AT = datetime(2026, 5, 4, 8, tzinfo=UTC)
 
@@ -176,6 +177,16 @@ async def test_a_business_clock_runs_its_own_work_in_order_and_wall_time_never_d
         assert await tick(tx, "client:1", date(2012, 1, 4)) == 0
     assert ran == [(date(2012, 1, 2), "client:1"), (date(2012, 1, 3), "client:1"), (date(2012, 1, 4), "client:1")]
     assert len(await waiting(clocked)) == 2
+
+
+async def test_a_projection_cannot_touch_due_work(clocked: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def schedules(tx: AsyncSession, *_: Any) -> None:
+        await schedule(tx, "notes.remind", id=uuid4(), due_at=AT)
+
+    monkeypatch.setattr("sample.notes.add_alias", schedules)
+    with pytest.raises(Parked, match="ProjectionActs"):
+        await clocked.receives(ClientRegistered.example())
+    assert await waiting(clocked) == []
 
 
 async def test_a_tick_that_is_rolled_back_has_run_nothing(clocked: Harness) -> None:

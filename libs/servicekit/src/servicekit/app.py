@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import sqlalchemy as sa
+import uvloop
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.orm import DeclarativeBase
 
@@ -316,7 +317,7 @@ def _migrate(service: Service, rest: Sequence[str]) -> None:
 
 def _run(service: Service, *, api: bool, worker: bool) -> None:
     settings = load(service.settings)
-    asyncio.run(processes.run(service, settings, api=api, worker=worker))
+    uvloop.run(processes.run(service, settings, api=api, worker=worker))
 
 
 COMMANDS: dict[str, Callable[[Service, Sequence[str]], None]] = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,13 +18,22 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_session, async_sessionmak
 from sqlalchemy.orm import DeclarativeBase, InstanceState, ORMExecuteState, Session, UOWTransaction
 
 from eventing.session import context, delivery, write_last
-from servicekit.personal import PersonalText
 from servicekit.runtime import INFO_KEY, Runtime
 from servicekit.tables import audit
 
 
 class BulkSqlOnAudited(RuntimeError):
     """Bulk SQL would change audited rows without an audit entry; load and change the objects instead."""
+
+
+@runtime_checkable
+class Ciphertext(Protocol):
+    """A personal value, which shows its ciphertext only."""
+
+    @property
+    def ciphertext(self) -> bytes:
+        """The sealed bytes."""
+        ...
 
 
 def audited_tables(base: type[DeclarativeBase]) -> frozenset[str]:
@@ -132,7 +141,7 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, str):
         return value
-    if isinstance(value, PersonalText):
+    if isinstance(value, Ciphertext):
         return {"sealed": base64.b64encode(value.ciphertext).decode()}
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()

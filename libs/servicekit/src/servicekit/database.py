@@ -94,6 +94,7 @@ def make_engine(url: str, *, pool_size: int, statement_timeout_ms: int, name: st
         max_overflow=pool_size,
         pool_timeout=5,
         pool_recycle=1800,
+        hide_parameters=True,
         connect_args=arguments,
     )
 

@@ -22,6 +22,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from servicekit.audit import append
 from servicekit.problems import Unavailable
 from servicekit.runtime import runtime_in
 from servicekit.settings import WrongSettings
@@ -201,7 +202,11 @@ async def key_of_person(tx: AsyncSession, person_id: UUID, *, create: bool = Fal
 
 
 async def erase_person(tx: AsyncSession, person_id: UUID) -> bool:
-    """Delete the person's key: every ciphertext of theirs, in the audit trail too, is unreadable from now on."""
+    """Delete the person's key: every ciphertext of theirs, in the audit trail too, is unreadable from now on.
+
+    That it was asked for is audited. Returns whether there was a key.
+    """
+    append(tx, table="person_key", row_id=str(person_id), action="erase", after={})
     deleted = await tx.execute(
         sa.delete(person_key).where(person_key.c.person_id == person_id).returning(person_key.c.person_id)
     )

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from eventing.session import Context, bind, context
+from eventing.session import Context, ProjectionActs, bind, context, delivery
 from servicekit.metrics import DUE_LATE, DUE_RUN, DUE_STUCK
 from servicekit.runtime import Runtime, runtime_in
 from servicekit.tables import due_work
@@ -89,7 +89,9 @@ async def schedule(
 
     Raises:
         UnknownWork: no feature handles the kind. ValueError: not exactly one of due_at (wall) and due_on (business).
+        ProjectionActs: in a `project` handler.
     """
+    _refuse_projection(tx)
     if kind not in runtime_in(tx).due:
         raise UnknownWork(kind)
     if (due_at is None) == (due_on is None) or (clock == WALL) != (due_at is not None):
@@ -109,6 +111,7 @@ async def schedule(
 
 async def cancel(tx: AsyncSession, id: UUID) -> bool:
     """Do it no more; whether it was still waiting."""
+    _refuse_projection(tx)
     gone = await tx.execute(sa.delete(due_work).where(due_work.c.id == id).returning(due_work.c.id))
     return gone.first() is not None
 
@@ -118,6 +121,7 @@ async def tick(tx: AsyncSession, clock: str, on: date) -> int:
 
     What the handlers schedule for this date or earlier runs too.
     """
+    _refuse_projection(tx)
     done = 0
     handlers = runtime_in(tx).due
     while True:
@@ -135,6 +139,12 @@ async def tick(tx: AsyncSession, clock: str, on: date) -> int:
         await tx.execute(sa.delete(due_work).where(due_work.c.id == row.id))
         await _handler(handlers, row.kind)(_work(row), tx)
         done += 1
+
+
+def _refuse_projection(tx: AsyncSession) -> None:
+    current = delivery(tx)
+    if current is not None and not current.reacts:
+        raise ProjectionActs(f"{current.handler} is a projection and touched due work")
 
 
 def _work(row: Any) -> Work:
