@@ -16,4 +16,5 @@ app = service(
     base=Base,
     migrations=Path(__file__).parents[2] / "migrations",
     version="0.1.0",
+    own_access={"access_owner", "access_member"},
 )
