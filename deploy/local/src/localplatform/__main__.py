@@ -91,7 +91,10 @@ async def _start(platform: Platform, *, seeding: bool) -> None:
             watch.cancel()
     _say(f"Ready after {time.monotonic() - began:.0f} s")
     if seeding:
-        await seed.first_time(platform, console)
+        try:
+            await seed.first_time(platform, console)
+        except seed.SeedingFailed as error:
+            errors.print(str(error), style="red", markup=False)
     console.print(_welcome(platform))
 
 
@@ -333,7 +336,6 @@ def main() -> int:
         StartFailed,
         WrongPort,
         NotRunning,
-        seed.SeedingFailed,
     ) as error:
         errors.print(str(error), style="red", markup=False)
         return 1

@@ -2,6 +2,7 @@
 The databases say what was consumed (consumer_offset), so the answer holds while workers die and come back."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -56,18 +57,24 @@ class Flow:
         return InFlight(*(sum(each) for each in zip(*seen, strict=True)))
 
     async def settled(self, patience: float = 120, tell: Callable[[InFlight], None] = lambda _: None) -> InFlight:
-        """Return once nothing has been on its way for a moment. Raises NotSettled after `patience` seconds."""
-        deadline = asyncio.get_running_loop().time() + patience
-        quiet = 0
+        """Return once nothing has been on its way for a moment.
+
+        Raises:
+            NotSettled: what was on its way has not become less for `patience` seconds.
+        """
+        clock = asyncio.get_running_loop().time
+        least, since, quiet = sys.maxsize, clock(), 0
         while True:
             now = await self.look()
             tell(now)
             quiet = 0 if now.total else quiet + 1
             if quiet == QUIET:
                 return now
-            if asyncio.get_running_loop().time() > deadline:
+            if now.total < least:
+                least, since = now.total, clock()
+            elif now.total and clock() - since > patience:
                 waits = f"{now.waiting} events are not published, {now.lag} not consumed"
-                raise NotSettled(f"After {patience:.0f} s {waits}.")
+                raise NotSettled(f"{waits}, and that has not become less for {patience:.0f} s")
             await asyncio.sleep(PAUSE)
 
     async def _service(self, database: str) -> tuple[int, int, int]:

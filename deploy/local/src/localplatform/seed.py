@@ -29,7 +29,8 @@ CALLS = (
     ("engagement", "/visits?open=true"),
 )
 SHOWN = 8
-PATIENCE = 1200.0
+PATIENCE = 180.0
+GOES_ON = "The platform runs; the next `./crm up` goes on with it."
 
 
 class SeedingFailed(Exception):
@@ -100,7 +101,7 @@ async def first_time(platform: Platform, console: Console) -> None:
     try:
         await _load(platform, console)
     except (httpx.HTTPError, NotSettled) as error:
-        raise SeedingFailed(f"Loading the synthetic portfolio stopped: {error}. `./crm up` goes on with it.") from error
+        raise SeedingFailed(f"Loading the synthetic portfolio stopped: {error}. {GOES_ON}") from error
     done.touch()
 
 
@@ -209,7 +210,7 @@ async def _ledger_feed(*arguments: str, environment: dict[str, str] | None = Non
     finally:
         await processes.stop(process)
     if code:
-        raise SeedingFailed(f"ledger-feed ended with code {code} (see above). `./crm up` goes on with it.")
+        raise SeedingFailed(f"ledger-feed ended with code {code} (see above). {GOES_ON}")
 
 
 async def _settle(platform: Platform, console: Console) -> None:
