@@ -68,7 +68,7 @@ async def test_projections_are_not_audited_and_reactions_are(sample: Harness) ->
         tx.add(Note(id=note_id, client_id=client_id, entity_id="DEMO-FACTOR", code="x", made_at=sample.clock()))
     assert audited_tables(Base) == frozenset({"note"})
     (entry,) = await entries(sample)
-    assert (entry.operation, entry.actor) == ("unknown", None)
+    assert (entry.operation, entry.actor, entry.entity_id) == ("unknown", None, "DEMO-FACTOR")
     await sample.receives(ExposureChanged.example())
     assert len(await entries(sample)) == 1
 

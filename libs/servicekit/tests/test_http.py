@@ -276,6 +276,8 @@ async def test_a_broken_body_is_the_callers_mistake(officer: httpx.AsyncClient, 
         ("amount", "NaN"),
         ("remind_at", "99999-01-01T00:00:00Z"),
         ("remind_at", "2026-13-01"),
+        ("remind_at", "9999-12-31T23:59:59-14:00"),
+        ("remind_at", "0001-01-01T00:00:00+14:00"),
     ],
 )
 async def test_a_wrong_value_is_the_callers_mistake(officer: httpx.AsyncClient, field: str, value: Any) -> None:

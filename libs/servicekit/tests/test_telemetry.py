@@ -156,4 +156,7 @@ def test_log_lines_are_json_with_trace_ids_and_without_exception_texts() -> None
     assert (line["service"], line["level"], line["message"]) == ("sample-service", "ERROR", "it failed")
     assert len(line["trace_id"]) == 32
     assert "KeyError" in line["exc_info"]
-    assert "138" not in json.dumps(line["exc_info"])
+    assert "138" not in json.dumps(line)
+    told = logging.LogRecord("x", logging.ERROR, __file__, 1, "batch failed: %r", (error,), None)
+    assert "138" not in formatter.format(told)
+    assert "KeyError" in formatter.format(told)

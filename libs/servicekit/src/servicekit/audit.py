@@ -90,7 +90,7 @@ def _after_flush(session: Session, _: UOWTransaction) -> None:
             {
                 "at": at,
                 "actor": who.actor,
-                "entity_id": session.info.get("entity_id"),
+                "entity_id": _entity(tx, state),
                 "operation": _operation(tx),
                 "table_name": table,
                 "row_id": _row_id(state),
@@ -106,6 +106,16 @@ def _after_flush(session: Session, _: UOWTransaction) -> None:
 def _operation(tx: AsyncSession) -> str:
     current = delivery(tx)
     return current.handler if current is not None else tx.info.get("operation", "unknown")
+
+
+def _entity(tx: AsyncSession, state: InstanceState[Any]) -> str | None:
+    """The legal entity of the row, or of the event or caller that changed it."""
+    own = state.dict.get("entity_id")
+    if isinstance(own, str):
+        return own
+    current = delivery(tx)
+    cause = current.cause if current is not None else None
+    return cause.entity_id if cause is not None else tx.info.get("entity_id")
 
 
 def _of(objects: Iterable[object], action: str) -> list[tuple[InstanceState[Any], str]]:

@@ -308,9 +308,7 @@ def router(service: str, subscriptions: list[Subscriptions]) -> APIRouter:
     ) -> Page[AuditView]:
         """Who did what in one's own legal entity, the latest first; personal fields are ciphertext."""
         columns = [column for column in audit_table.c if not column.name.startswith("sealed")]
-        stmt = sa.select(*columns).where(
-            sa.or_(audit_table.c.entity_id == who.entity_id, audit_table.c.entity_id.is_(None))
-        )
+        stmt = sa.select(*columns).where(audit_table.c.entity_id == who.entity_id)
         for column, value in (("table_name", table_name), ("row_id", row_id), ("actor", actor)):
             if value is not None:
                 stmt = stmt.where(audit_table.c[column] == value)

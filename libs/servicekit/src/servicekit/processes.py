@@ -51,24 +51,21 @@ async def run(service: "Service", settings: ServiceSettings, *, api: bool, worke
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as closing:
-        parts: list[Part] = []
+        front = listen(settings.http_host, settings.http_port, "HTTP_PORT") if api else None
+        back = listen(settings.metrics_host, settings.metrics_port, "METRICS_PORT") if settings.metrics_port else None
+        waker = Waker(settings.direct_dsn)
+        parts: list[Part] = [("waker", waker.run(stop))]
         runtimes: list[Runtime] = []
-        if api:
-            waker = Waker(settings.direct_dsn)
+        if front is not None:
             runtime = await closing.enter_async_context(_open(service.runtime(settings, wake=waker.wake)))
             runtimes.append(runtime)
-            listening = listen(settings.http_host, settings.http_port, "HTTP_PORT")
-            parts += [
-                ("http", serve(service.api(runtime), listening, settings, stop, runtimes)),
-                ("waker", waker.run(stop)),
-            ]
+            parts.append(("http", serve(service.api(runtime), front, settings, stop, runtimes)))
         if worker:
-            runtime = await closing.enter_async_context(_open(service.runtime(settings, worker=True)))
+            runtime = await closing.enter_async_context(_open(service.runtime(settings, wake=waker.wake, worker=True)))
             runtimes.append(runtime)
             parts += worker_parts(service, runtime, settings, stop)
-        if settings.metrics_port:
-            listening = listen(settings.metrics_host, settings.metrics_port, "METRICS_PORT")
-            parts.append(("metrics", serve(metrics_app(service, runtimes[-1]), listening, settings, stop, ())))
+        if back is not None:
+            parts.append(("metrics", serve(metrics_app(service, runtimes[-1]), back, settings, stop, ())))
         log.info("%s started: %s", process, ", ".join(name for name, _ in parts))
         try:
             await run_parts(parts, stop, settings.shutdown_seconds)

@@ -4,6 +4,7 @@ Invariant: spans and logs carry routes, ids, statuses and error classes; no bodi
 input, no exception text of a request.
 """
 
+import copy
 import logging
 import re
 import sys
@@ -68,6 +69,13 @@ class RedactingFormatter(JsonFormatter):
             static_fields={"service": service},
             datefmt="%Y-%m-%dT%H:%M:%S%z",
         )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; an exception among the arguments is told without its text."""
+        if isinstance(record.args, tuple) and any(isinstance(item, BaseException) for item in record.args):
+            record = copy.copy(record)
+            record.args = tuple(redacted(a) if isinstance(a, BaseException) else a for a in record.args or ())
+        return super().format(record)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         super().add_fields(log_data, record, message_dict)
