@@ -2,7 +2,6 @@
 The databases say what was consumed (consumer_offset), so the answer holds while workers die and come back."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -60,21 +59,21 @@ class Flow:
         """Return once nothing has been on its way for a moment.
 
         Raises:
-            NotSettled: what was on its way has not become less for `patience` seconds.
+            NotSettled: something was on its way, and nothing moved for `patience` seconds.
         """
         clock = asyncio.get_running_loop().time
-        least, since, quiet = sys.maxsize, clock(), 0
+        before, since, quiet = None, clock(), 0
         while True:
             now = await self.look()
             tell(now)
             quiet = 0 if now.total else quiet + 1
             if quiet == QUIET:
                 return now
-            if now.total < least:
-                least, since = now.total, clock()
+            if now != before:
+                before, since = now, clock()
             elif now.total and clock() - since > patience:
                 waits = f"{now.waiting} events are not published, {now.lag} not consumed"
-                raise NotSettled(f"{waits}, and that has not become less for {patience:.0f} s")
+                raise NotSettled(f"{waits}, and nothing has moved for {patience:.0f} s")
             await asyncio.sleep(PAUSE)
 
     async def _service(self, database: str) -> tuple[int, int, int]:
