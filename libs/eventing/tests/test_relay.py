@@ -73,7 +73,10 @@ async def test_a_row_is_published_soon_after_its_commit_and_without_waking_at_th
         await live.tell(live.thing(1))
         await until(lambda: empty(live), 2)
     live.sessions = sessions(live.engine, source=SOURCE)
-    async with running(live.relay(poll_seconds=0.2).run):
+    polling = live.relay(poll_seconds=0.2)
+    async with running(polling.run):
+        await until(lambda: _is_leader(polling))
+        await asyncio.sleep(0.5)
         await live.tell(live.thing(2))
         await until(lambda: empty(live), 5)
 
@@ -250,7 +253,7 @@ class Faltering(Relay):
     async def _send_partition(self, producer: Any, topic: str, partition: int, rows: Any) -> Any:
         if self.failures:
             self.failures -= 1
-            return relay._Sent(error=KafkaConnectionError("lost"))  # pyright: ignore[reportPrivateUsage] - what the loss looks like inside
+            return relay._Sent(error=KafkaConnectionError("lost"), alone=rows[0])  # pyright: ignore[reportPrivateUsage] - what the loss looks like inside
         return await super()._send_partition(producer, topic, partition, rows)
 
 

@@ -11,11 +11,12 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import catalogue
 from contracts.base import Topic
-from eventing import Subscriptions, emit, topics
+from eventing import Subscriptions, emit, topics, watching
 from eventing.__main__ import main
 from eventing.records import header
 from eventing.seen import maintain_inbox
@@ -138,4 +139,27 @@ async def test_one_trace_leads_from_the_request_to_the_effect_and_what_that_tell
     assert len(handled) == 3
     published = [span for span in exporter.get_finished_spans() if span.name == "outbox publish"]
     assert 0 < len(published) <= 7
+    _ = hear
+
+
+async def test_depth_parked_keys_and_lag_are_seen_from_outside_the_consumer(live: Bus) -> None:
+    on = Subscriptions()
+
+    @on.react(live.Thing)
+    async def hear(event: Thing, tx: AsyncSession) -> None:
+        if event.n == 1:
+            raise ValueError
+
+    consumer = live.consumer(on)
+    await consumer.deliver([live.record(live.thing(n)) for n in range(2)])
+    await live.publish([live.record(live.thing(n), partition=0) for n in range(7)])
+    await live.tell(live.thing(9))
+    async with live.engine.connect() as connection:
+        await watching.observe(connection)
+        (behind,) = await watching.lag(connection, live.kafka)
+    assert (behind.group, behind.topic, behind.partition) == (live.group, live.topic, 0)
+    assert (behind.consumed, behind.records) == (2, 5)
+    for name in ("outbox_rows", "parked_keys", "parked_events"):
+        assert REGISTRY.get_sample_value(f"eventing_{name}") == 1
+    assert (REGISTRY.get_sample_value("eventing_outbox_oldest_age_seconds") or 0) > 0
     _ = hear

@@ -5,7 +5,7 @@ days: by day of `ce_time` in partitions that are dropped whole, and whatever is 
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, cast
 from uuid import UUID
 
@@ -20,7 +20,7 @@ _AHEAD: Final = 3
 _INSERT: Final = sa.text(
     "INSERT INTO inbox (consumer_group, ce_time, ce_id)"
     " SELECT :group, t, i FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS uuid[])) AS u(t, i)"
-    " ON CONFLICT DO NOTHING RETURNING ce_id"
+    " ON CONFLICT DO NOTHING RETURNING ce_time, ce_id"
 )
 
 
@@ -36,13 +36,14 @@ async def new_in_inbox(tx: AsyncSession, group: str, deliveries: Sequence[Delive
             "ids": [each.envelope.id for each in deliveries],
         },
     )
-    new = set(cast("Sequence[UUID]", entered.scalars().all()))
+    new = {(row[0], row[1]) for row in cast("Sequence[tuple[datetime, UUID]]", entered.all())}
     if len(new) == len(deliveries):
         return list(deliveries)
     fresh: list[Delivered] = []
     for each in deliveries:
-        if each.envelope.id in new:
-            new.discard(each.envelope.id)
+        identity = (each.envelope.time, each.envelope.id)
+        if identity in new:
+            new.discard(identity)
             fresh.append(each)
     return fresh
 
