@@ -105,7 +105,7 @@ TABLES = (
 
 RULES = (
     # rule, measure, cause, raise_at, clear_at, raise_after, history_days, minimal_volume, severity, due_days
-    ("overdue-rate-high", "overdue_rate", "payment", "0.25", "0.10", 3, 0, 5, "serious", 7),
+    ("overdue-rate-high", "overdue_rate", "payment", "0.20", "0.10", 3, 0, 5, "serious", 7),
     ("dso-worsening", "dso_worsening", "payment", "0.50", "0.20", 5, 360, 5, "warning", 14),
     ("dilution-high", "dilution", "dilution", "0.15", "0.08", 3, 0, 10, "warning", 14),
     ("dispute-rate-high", "dispute_rate", "dispute", "0.15", "0.07", 3, 0, 5, "warning", 10),

@@ -48,7 +48,7 @@ async def test_warnings_come_in_time_clear_and_never_cry_wolf(
 
     bad = next(client for client in ids.values() if client["role"] == "bad")
     first = min(alert.as_of for alert in by_role["bad"])
-    assert (date.fromisoformat(bad["default_date"]) - first).days >= EARLY_DAYS
+    assert (date.fromisoformat(bad["story"]["default_date"]) - first).days >= EARLY_DAYS
     assert any(alert.alert_id not in closed for alert in by_role["bad"])
 
     assert by_role["recovers"]

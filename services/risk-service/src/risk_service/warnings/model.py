@@ -23,6 +23,8 @@ from servicekit.database import Versioned
 from servicekit.problems import Conflict
 
 ESCALATE_AFTER_DAYS = 7
+HIGHEST_LEVEL = 3
+"""Team lead, risk officer, management."""
 
 
 class AlertAlreadyClosed(Conflict):
@@ -207,8 +209,8 @@ class Alert(Versioned, Base):
         self.status, self.outcome, self.closed_as_of, self.note = AlertStatus.CLOSED, outcome.value, as_of, note
 
     def escalate(self, as_of: date) -> bool:
-        """One level up when its due date has passed and nobody took it on; a week later the next."""
-        if self.status != AlertStatus.OPEN or as_of <= self.due_on:
+        """One level up when its due date has passed and nobody took it on; a week later the next, up to the highest."""
+        if self.status != AlertStatus.OPEN or as_of <= self.due_on or self.level == HIGHEST_LEVEL:
             return False
         self.level += 1
         self.due_on = as_of + timedelta(days=ESCALATE_AFTER_DAYS)
