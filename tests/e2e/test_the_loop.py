@@ -6,6 +6,7 @@ Ledger event → risk metric → alert → planned visit → visit completed →
 import csv
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -96,7 +97,7 @@ async def test_the_loop_closes(platform: RunningPlatform, tmp_path: Path) -> Non
         found = await eventually(alerts, lambda items: any(each["rule"].startswith("overdue-rate") for each in items))
         indicators = (await risk.get(f"/clients/{client}/indicators")).json()
         assert float(indicators["overdue_rate"]) > 0.25
-        assert indicators["explain"]["overdue_rate"]["numerator"] == indicators["overdue"]
+        assert Decimal(indicators["explain"]["overdue_rate"]["numerator"]) == Decimal(indicators["overdue"])
     alert = next(each for each in found if each["rule"].startswith("overdue-rate"))
 
     # … engagement-service plans a visit by itself, and the manager makes it
@@ -140,9 +141,7 @@ async def test_the_loop_closes(platform: RunningPlatform, tmp_path: Path) -> Non
 
         whole = await eventually(overview, complete)
     assert whole["manager"]["staff_id"] == str(MANAGER)
-    assert whole["exposure"]["value"][0]["overdue"]["amount"].rstrip("0").rstrip(".") == (
-        indicators["overdue"].rstrip("0").rstrip(".")
-    )
+    assert Decimal(whole["exposure"]["value"][0]["overdue"]["amount"]) == Decimal(indicators["overdue"])
     assert alert["id"] in {each["alert_id"] for each in whole["alerts"]["value"]}
     assert whole["next_visit"]["state"] == "known"
 
