@@ -106,7 +106,7 @@ async def stop(process: Process, signum: signal.Signals = signal.SIGTERM, patien
         await process.wait()
 
 
-async def wait_for_port(port: int, process: Process, log: Path, name: str, patience: float = 60) -> None:
+async def wait_for_port(port: int, process: Process, log: Path, name: str, patience: float = 120) -> None:
     """Return once the child listens on loopback. Raises StartFailed when it ends or takes too long."""
     deadline = asyncio.get_running_loop().time() + patience
     while asyncio.get_running_loop().time() < deadline:

@@ -11,7 +11,7 @@ import httpx
 
 from localplatform import processes
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 def surroundings(environment: Mapping[str, str]) -> dict[str, str]:

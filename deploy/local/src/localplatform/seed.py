@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx
 from pydantic import BaseModel
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -229,46 +230,54 @@ async def _settle(platform: Platform, console: Console) -> None:
 
 async def _what_came_of_it(doors: _Doors, portfolio: Manifest) -> Table:
     """A line for each client that asks for attention, and the whole portfolio's."""
-    warnings = await _by_client(doors, "risk_officer", "risk", "/alerts?status=open")
+
+    def of(counted: dict[str, int], *ids: UUID) -> int:
+        return sum(counted.get(str(each), 0) for each in ids)
+
+    opened = await _by_client(doors, "risk_officer", "risk", "/alerts?status=open")
+    closed = await _by_client(doors, "risk_officer", "risk", "/alerts?status=closed")
     visits = await _by_client(doors, "risk_officer", "engagement", "/visits?open=true")
     known = await doors.get("operations", "client", "/clients?limit=1&total=true")
     whole = await doors.get("risk_officer", "risk", "/portfolio/indicators")
-    score = await _measured(doors)
     table = Table(
-        "client",
-        f"exposure {portfolio.currency}",
-        "overdue",
-        "overdue rate",
-        "warnings open",
-        "visits planned",
-        title=f"Synthetic portfolio as of {whole['as_of']}",
-        caption=f"{known['total']} clients; {score} KPI values measured of {len(portfolio.staff)} staff",
+        title=f"The synthetic portfolio as of {whole['as_of']}, {portfolio.currency}",
+        caption=f"{known['total']} clients, {len(portfolio.staff)} staff, {await _measured(doors)} KPI values measured",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table.add_column("client", no_wrap=True)
+    for header, width in (
+        ("exposure", 11),
+        ("overdue", 10),
+        ("rate", 6),
+        ("warnings", 8),
+        ("cleared", 7),
+        ("visits", 6),
+    ):
+        table.add_column(header, min_width=width, no_wrap=True, justify="right")
     figures = await asyncio.gather(*(_figures(doors, client.party_id) for client in portfolio.clients))
     lines = [
-        (warnings.get(ids, 0), visits.get(ids, 0), client.name, figure)
-        for client, (ids, figure) in zip(portfolio.clients, figures, strict=True)
+        (tuple(of(each, client.party_id, own) for each in (opened, closed, visits)), client.name, figure)
+        for client, (own, figure) in zip(portfolio.clients, figures, strict=True)
     ]
-    lines.sort(key=lambda line: (line[0], line[1], Decimal(line[3]["overdue"])), reverse=True)
-    for open_warnings, planned, name, figure in lines[:SHOWN]:
-        _line(table, name, figure, open_warnings, planned)
+    lines.sort(key=lambda line: (line[0], Decimal(line[2]["overdue"])), reverse=True)
+    for counts, name, figure in lines[:SHOWN]:
+        _line(table, name.removeprefix("Synthetic – "), figure, *counts)
     table.add_row(f"… {len(lines) - SHOWN} more", end_section=True)
-    _line(table, "all", whole, sum(warnings.values()), sum(visits.values()))
+    _line(table, "all", whole, *(sum(each.values()) for each in (opened, closed, visits)))
     return table
 
 
-async def _figures(doors: _Doors, party_id: UUID) -> tuple[str, dict[str, Any]]:
-    """The client's own id, which lists name it by, and its figures."""
+async def _figures(doors: _Doors, party_id: UUID) -> tuple[UUID, dict[str, Any]]:
+    """The client's own id (lists may name it by either, since rows keep the id they came with) and its figures."""
     client = await doors.get("operations", "client", f"/clients/{party_id}")
-    return client["id"], await doors.get("risk_officer", "risk", f"/clients/{party_id}/indicators")
+    return UUID(client["id"]), await doors.get("risk_officer", "risk", f"/clients/{party_id}/indicators")
 
 
-def _line(table: Table, name: str, figure: dict[str, Any], warnings: int, visits: int) -> None:
+def _line(table: Table, name: str, figure: dict[str, Any], *counts: int) -> None:
     rate = f"{Decimal(figure['overdue_rate']):.1%}" if figure["overdue_rate"] else ""
-    balance, overdue = f"{Decimal(figure['balance']):,.2f}", f"{Decimal(figure['overdue']):,.2f}"
-    table.add_row(name, balance, overdue, rate, str(warnings or ""), str(visits or ""))
+    balance, overdue = f"{Decimal(figure['balance']):,.0f}", f"{Decimal(figure['overdue']):,.0f}"
+    table.add_row(name, balance, overdue, rate, *(str(count or "") for count in counts))
 
 
 async def _by_client(doors: _Doors, role: str, service: str, path: str) -> dict[str, int]:
