@@ -161,6 +161,7 @@ class Relay:
                     pause = min(pause * 2, _LONGEST_PAUSE)
         finally:
             self.state.role = "stopped"
+            metrics.RELAY_LEADS.set(0)
             await self._close_producer()
 
     async def _connected(self, stop: asyncio.Event) -> None:
@@ -204,6 +205,7 @@ class Relay:
 
     async def _lead(self, connection: asyncpg.Connection[asyncpg.Record], stop: asyncio.Event) -> None:
         self.state.role = "leader"
+        metrics.RELAY_LEADS.set(1)
         floor = _Floor()
         pause = 0.05
         renewed = looked = 0.0
@@ -308,6 +310,7 @@ class Relay:
     async def _settle(self, connection: asyncpg.Connection[asyncpg.Record], errors: Sequence[_Sent]) -> bool:
         if not errors:
             self.state.kafka, self.state.error = "up", None
+            metrics.KAFKA_AWAY.set(0)
             return True
         await self._close_producer()
         for result in errors:
@@ -382,6 +385,8 @@ class Relay:
             while pending:
                 _, pending = await asyncio.wait(pending, timeout=self._lease_seconds / 3)
                 if pending:
+                    self.state.error = self.state.error or "Kafka has not acknowledged a batch yet"
+                    metrics.KAFKA_AWAY.set(1)
                     self.state.kafka = "away"
                     await self._renew(connection, [])
         finally:
@@ -421,6 +426,7 @@ class Relay:
         if self.state.kafka != "away":
             _log.warning("outbox rows wait for Kafka: %r", error)
         self.state.kafka, self.state.error = "away", repr(error)
+        metrics.KAFKA_AWAY.set(1)
 
 
 class _Floor:

@@ -51,7 +51,8 @@ async def new_in_inbox(tx: AsyncSession, group: str, deliveries: Sequence[Delive
 async def maintain_inbox(conn: AsyncConnection | AsyncSession, today: date) -> None:
     """Have a partition for each day from today to three days on, and drop what is older than 30 days. Run it daily.
 
-    Rows of such a day that are in the default partition already are moved. Idempotent; in the caller's transaction.
+    Rows of such a day that are in the default partition already are moved. Parked events that were replayed are kept as
+    long, and then forgotten too. Idempotent; in the caller's transaction.
     """
     await conn.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('eventing.inbox'))"))
     have = set(
@@ -76,6 +77,13 @@ async def maintain_inbox(conn: AsyncConnection | AsyncSession, today: date) -> N
             await conn.execute(sa.text(f"DROP TABLE {name}"))
     await conn.execute(
         sa.text("DELETE FROM inbox_default WHERE received_at < CAST(:today AS date) - CAST(:kept AS interval)"),
+        {"today": today, "kept": KEPT},
+    )
+    await conn.execute(
+        sa.text(
+            "DELETE FROM parked_event WHERE status = 'replayed'"
+            " AND settled_at < CAST(:today AS date) - CAST(:kept AS interval)"
+        ),
         {"today": today, "kept": KEPT},
     )
 
