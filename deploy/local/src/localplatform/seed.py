@@ -245,15 +245,9 @@ async def _what_came_of_it(doors: _Doors, portfolio: Manifest) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("client", no_wrap=True)
-    for header, width in (
-        ("exposure", 11),
-        ("overdue", 10),
-        ("rate", 6),
-        ("warnings", 8),
-        ("cleared", 7),
-        ("visits", 6),
-    ):
+    widths = {"exposure": 10, "overdue": 9, "rate": 6, "warnings": 8, "cleared": 7, "visits": 6}
+    table.add_column("client", max_width=20, no_wrap=True)
+    for header, width in widths.items():
         table.add_column(header, min_width=width, no_wrap=True, justify="right")
     figures = await asyncio.gather(*(_figures(doors, client.party_id) for client in portfolio.clients))
     lines = [
