@@ -3,8 +3,9 @@
 `create_v1` is frozen: it is what each service's first migration calls, so it may never change; a later need is a
 `create_v2`. The outbox's columns are those of Debezium's outbox event router, so that it could take the relay's place.
 
-Retention: an outbox row lives until Kafka has acknowledged it; an inbox row 30 days (`inbox.maintain_inbox`); a parked
-event until it is replayed and 30 days more, a discarded one for ever (it is an audit record); offsets, leases and halts for ever.
+Retention: an outbox row lives until Kafka has acknowledged it; an inbox row 30 days (`seen.maintain_inbox`); a parked
+event until it is replayed and 30 days more, a discarded one for ever (it is an audit record); offsets, leases and halts
+for ever.
 """
 
 from typing import Final
