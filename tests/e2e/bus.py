@@ -58,7 +58,7 @@ class Bus:
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
             await consumer.seek_to_beginning()
-            while any(await consumer.position(each) < ends[each] for each in partitions):
+            while [each for each in partitions if await consumer.position(each) < ends[each]]:
                 for batch in (await consumer.getmany(timeout_ms=500)).values():
                     for record in batch:
                         told = Told(

@@ -14,7 +14,7 @@ from localplatform import seed
 from localplatform.testing import RunningPlatform
 from recompute import kpis
 
-pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 BANK = seed.ENTITY
 TOPICS = ("client.events", "risk.events", "engagement.events", "performance.events")
 KPIS = ("complaint-deadlines-kept", "visits-on-time", "portfolio-overdue-rate")

@@ -14,7 +14,6 @@ from localplatform.testing import RunningPlatform
 FILE = DATA / "payments" / "receivables.csv"
 pytestmark = [
     pytest.mark.skipif(not FILE.exists(), reason="the real receivables are not beside this checkout (shared/data)"),
-    pytest.mark.xdist_group("platform"),
 ]
 
 Get = Callable[..., Awaitable[dict[str, Any]]]

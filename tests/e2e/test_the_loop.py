@@ -12,13 +12,10 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from bus import eventually
 from feeding import feed
 from localplatform.testing import RunningPlatform
 
-pytestmark = pytest.mark.xdist_group("platform")
 BANK = "STORY-FACTOR"
 MANAGER, LEAD = uuid4(), uuid4()
 TODAY = datetime.now(ZoneInfo("Asia/Shanghai")).date()

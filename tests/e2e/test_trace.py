@@ -2,13 +2,10 @@
 
 from secrets import token_hex
 
-import pytest
-
 from bus import eventually
 from localplatform.testing import RunningPlatform
 from spans import Collector, Span
 
-pytestmark = pytest.mark.xdist_group("platform")
 SERVICES = {"client-service", "risk-service", "engagement-service", "performance-service"}
 
 

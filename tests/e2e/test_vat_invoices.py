@@ -22,7 +22,6 @@ SQL = Path(__file__).with_name("vat_invoices.sql")
 ROWS = 102_847
 pytestmark = [
     pytest.mark.skipif(not FILE.exists(), reason="the real invoices are not beside this checkout (shared/data)"),
-    pytest.mark.xdist_group("platform"),
     pytest.mark.timeout(900),
 ]
 OPTIONS = ("--currency", "CNY", "--term-days", "60")
