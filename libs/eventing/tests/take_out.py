@@ -19,8 +19,8 @@ ROOT = HERE.parents[2]
 SOURCE = HERE.parent / "src" / "eventing"
 HEAD = """# The rails, and what holds them
 
-Written by `python libs/eventing/tests/take_out.py [NAME…]`, which takes each rail out in turn (in a copy of the package)
-and runs the tests that should notice, on real PostgreSQL and real Kafka.
+Written by `python libs/eventing/tests/take_out.py [NAME…]`, which takes each rail out in turn (in a copy of the
+package) and runs the tests that should notice, on real PostgreSQL and real Kafka.
 
 | without this rail | these tests go red |
 | --- | --- |
@@ -408,7 +408,7 @@ RAILS = (
         "rebuild.py",
         "below = [record for record in records if record.offset < goals[tp.topic, tp.partition]]",
         "below = list(records)",
-        "test_rebuild.py -k beside",
+        "test_rebuild.py -k further",
     ),
     Rail(
         "a rebuild holds the living while it swaps",

@@ -142,6 +142,21 @@ async def test_a_rebuild_beside_a_living_consumer_misses_and_doubles_nothing(liv
     assert await live.value("SELECT count(*) FROM seen") == made
 
 
+async def test_a_rebuild_goes_no_further_than_the_living_have_come(live: Bus) -> None:
+    await create(live)
+    await live.publish([live.record(live.thing(n)) for n in range(5)])
+    async with running(live.consumer(projecting(live)).run):
+        await until(lambda: _consumed(live, 5))
+    await live.publish([live.record(live.thing(n)) for n in range(5, 9)])
+    await rebuilding.rebuild(
+        live.engine, live.kafka, service=live.service, subscriptions=[projecting(live)], metadata=METADATA
+    )
+    assert await live.value("SELECT sum(sum) FROM totals") == sum(range(5))
+    async with running(live.consumer(projecting(live)).run):
+        await until(lambda: _consumed(live, 9))
+    assert await live.value("SELECT sum(sum) FROM totals") == sum(range(9))
+
+
 async def test_a_rebuild_that_fails_leaves_the_living_as_they_were(live: Bus) -> None:
     await create(live)
     await live.publish([live.record(live.thing(n)) for n in range(5)])

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -166,6 +166,18 @@ async def set_limit(bus: Bus, size: int) -> None:
         await asyncio.to_thread(future.result)
 
 
+class Interrupted(Relay):
+    """A relay to which something happens between looking at the stopped keys and reading."""
+
+    happens: Callable[[], Awaitable[None]] | None = None
+
+    async def _read(self, connection: Any, floor: Any) -> Any:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            await happens()
+        return await super()._read(connection, floor)
+
+
 async def test_no_later_row_of_its_key_passes_one_that_kafka_refuses(live: Bus) -> None:
     await set_limit(live, 3000)
     poisoned, others = uuid.uuid4(), [uuid.uuid4() for _ in range(12)]
@@ -177,7 +189,7 @@ async def test_no_later_row_of_its_key_passes_one_that_kafka_refuses(live: Bus) 
         live.thing(2, poisoned),
         *(live.thing(2, key) for key in others),
     )
-    one = live.relay()
+    one = Interrupted(live.dsn, live.kafka, poll_seconds=0.1)
     async with running(one.run):
 
         async def only_the_poisoned_are_left() -> bool:
@@ -205,8 +217,12 @@ async def test_no_later_row_of_its_key_passes_one_that_kafka_refuses(live: Bus) 
         assert "MessageSizeTooLarge" in refused.error or "RecordListTooLarge" in refused.error
         await until(lambda: _floor_has_passed(one, refused.seq), 60)
         await set_limit(live, 1_000_000)
-        async with live.engine.begin() as connection:
-            await relay.resume_key(connection, live.topic, str(poisoned))
+
+        async def resume() -> None:
+            async with live.engine.begin() as connection:
+                await relay.resume_key(connection, live.topic, str(poisoned))
+
+        one.happens = resume
         await until(lambda: empty(live), 30)
     assert (await numbers(live, 41))[str(poisoned)] == [0, 1, 2, 3]
 
