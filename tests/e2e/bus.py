@@ -1,5 +1,8 @@
 """The real Kafka from outside, as another bank system sees it, and waiting for what the platform does about it."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (aiokafka carries no types)
+
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,10 +1,10 @@
 """An OpenTelemetry collector of a page: takes OTLP over HTTP, and remembers which service said what in which trace."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -32,15 +32,14 @@ class Collector(ThreadingHTTPServer):
 
 
 class _Take(BaseHTTPRequestHandler):
-    server: Collector
-
     def do_POST(self) -> None:
+        collector = cast(Collector, self.server)
         body = ExportTraceServiceRequest()
         body.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
         for resource in body.resource_spans:
             names = {each.key: each.value.string_value for each in resource.resource.attributes}
             for scope in resource.scope_spans:
-                self.server.spans += [
+                collector.spans += [
                     Span(
                         names.get("service.name", ""),
                         span.trace_id.hex(),
@@ -58,7 +57,7 @@ class _Take(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def collector() -> Iterator[Collector]:
+def collector() -> Generator[Collector]:
     server = Collector()
     Thread(target=server.serve_forever, daemon=True).start()
     try:

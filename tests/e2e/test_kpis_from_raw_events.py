@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from rich.console import Console
 
 from bus import Bus, Told, eventually
 from contracts import Money
@@ -23,7 +24,7 @@ KPIS = ("complaint-deadlines-kept", "visits-on-time", "portfolio-overdue-rate")
 @pytest.fixture(scope="module")
 async def seeded(platform: RunningPlatform) -> None:
     """The synthetic portfolio, as `./crm up` loads it the first time."""
-    await platform.seed()
+    await seed.first_time(platform.platform, Console(stderr=True))
     await platform.settled(600)
 
 

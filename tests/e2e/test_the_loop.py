@@ -78,7 +78,7 @@ async def test_the_loop_closes(platform: RunningPlatform, tmp_path: Path) -> Non
     client = await client_of_the_manager(platform)
     file = tmp_path / "ledger.csv"
     with file.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, COLUMNS, restval="")
+        writer: csv.DictWriter[str] = csv.DictWriter(out, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(sorted(invoices(), key=lambda row: row["business_date"]))
 
@@ -133,7 +133,7 @@ async def test_the_loop_closes(platform: RunningPlatform, tmp_path: Path) -> Non
             return (await manager.get(f"/clients/{client}/overview")).json()
 
         def complete(answer: dict[str, Any]) -> bool:
-            kpis = answer.get("kpis", {}).get("value") or []
+            kpis: list[dict[str, Any]] = answer.get("kpis", {}).get("value") or []
             return any((each["kpi"], each["subject"]) == ("visits-on-time", "staff") for each in kpis)
 
         whole = await eventually(overview, complete)

@@ -185,9 +185,10 @@ async def _clients(doors: _Doors, portfolio: Manifest, console: Console) -> None
             path = f"/clients/{client.party_id}"
             if (await doors.call("operations", "GET", "client", path)).status_code == httpx.codes.NOT_FOUND.value:
                 await doors.say("operations", "POST", "client", "/clients", registration)
-            manager = {"staff_id": str(client.rm_id), "reason": "Synthetic portfolio"}
+            signed_on = client.contract.signed_on.isoformat()
+            manager = {"staff_id": str(client.rm_id), "reason": "Synthetic portfolio", "effective_on": signed_on}
             await doors.say("operations", "POST", "client", f"{path}/relationship-manager", manager)
-            limit = {"amount": client.contract.limit, "effective_from": client.contract.signed_on.isoformat()}
+            limit = {"amount": client.contract.limit, "effective_from": signed_on}
             await doors.say("risk_officer", "POST", "risk", f"{path}/limits", limit)
 
 

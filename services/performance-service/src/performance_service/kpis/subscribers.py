@@ -195,9 +195,16 @@ on.react(VisitMissed)(measure_visits)
 on.react(VisitCancelled)(measure_visits)
 
 
-@on.react(ExposureChanged)
-async def measure_overdue_rate(event: ExposureChanged, tx: AsyncSession) -> None:
-    await measure_soon(tx, event, Kpi.PORTFOLIO_OVERDUE_RATE, event.as_of)
+@on.react_batch(ExposureChanged)
+async def measure_overdue_rate(events: list[ExposureChanged], tx: AsyncSession) -> None:
+    """One request for each legal entity, from the earliest day that was told of it."""
+    earliest: dict[str, ExposureChanged] = {}
+    for event in events:
+        known = earliest.get(event.entity_id)
+        if known is None or event.as_of < known.as_of:
+            earliest[event.entity_id] = event
+    for event in earliest.values():
+        await measure_soon(tx, event, Kpi.PORTFOLIO_OVERDUE_RATE, event.as_of)
 
 
 @on.react(RmAssigned)
