@@ -236,6 +236,13 @@ RAILS = (
         "test_delivery.py -k across_types",
     ),
     Rail(
+        "a run across keys keeps each key's order",
+        "dispatch.py",
+        "            number += 1\n",
+        "            pass\n",
+        "test_dispatch.py",
+    ),
+    Rail(
         "projections of an event come before reactions to it",
         "dispatch.py",
         "        if any(not handler.batch for handler in reactions):\n",

@@ -1,9 +1,8 @@
 """Handing decoded events to their handlers, in the order that makes the outcome independent of how they were fetched.
 
-A poll keeps each key's order across types: it is never grouped by type. For each event all `project` handlers run
-before any `react` handler. Batch handlers get runs of consecutive events of one type, or of several types that exactly
-the same batch handlers hear; where a type also has a `react` handler for single events, that one must not see
-projections ahead of its event, so the run goes one by one.
+A poll keeps each key's order across types, and no order between keys. For each event all `project` handlers run before
+any `react` handler. Batch handlers get runs of events that exactly the same handlers hear; where a `react` handler for
+single events hears too, it must not see projections ahead of its event, so the run goes one by one.
 """
 
 import time
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.base import Event
 from eventing import metrics
 from eventing.outbox import caused_by, current_traceparent
-from eventing.records import Delivered
+from eventing.records import Delivered, key_of
 from eventing.session import Context, Delivery, bind, delivering
 from eventing.subscriptions import Handler, Heard
 
@@ -39,24 +38,22 @@ async def dispatch(tx: AsyncSession, deliveries: Sequence[Delivered], *, react: 
 
 
 def _runs(deliveries: Iterable[Delivered]) -> Iterator[tuple[Heard, list[Event]]]:
-    run: list[Event] = []
-    heard: Heard | None = None
+    """Runs of events that exactly the same handlers hear, longest across keys: a key's events stay in order, because
+    one that other handlers hear goes to a later round than the event of its key before it."""
+    rounds: list[dict[tuple[tuple[Handler, ...], ...], tuple[Heard, list[Event]]]] = []
+    latest: dict[tuple[str, str], tuple[int, tuple[tuple[Handler, ...], ...]]] = {}
     for each in deliveries:
-        if heard is not None and not _together(heard, each.heard):
-            yield heard, run
-            run = []
-        heard = each.heard
-        run.append(each.event)
-    if heard is not None:
-        yield heard, run
-
-
-def _together(one: Heard, other: Heard) -> bool:
-    """Whether consecutive events of two types make one run: exactly the same batch handlers hear both."""
-    if one is other:
-        return True
-    same = one.project == other.project and one.react == other.react
-    return same and all(handler.batch for handler in (*one.project, *one.react))
+        heard, key = each.heard, (each.record.topic, key_of(each.record))
+        handlers = (tuple(heard.project), tuple(heard.react))
+        number, before = latest.get(key, (0, handlers))
+        if before != handlers:
+            number += 1
+        latest[key] = number, handlers
+        if number == len(rounds):
+            rounds.append({})
+        rounds[number].setdefault(handlers, (heard, []))[1].append(each.event)
+    for each_round in rounds:
+        yield from each_round.values()
 
 
 async def _run(tx: AsyncSession, handlers: Sequence[Handler], events: list[Event], *, reacts: bool) -> None:
