@@ -43,7 +43,8 @@ def kpis(told: Iterable[Told], entity: str, months: Sequence[Month]) -> dict[Sub
             case "performance.organisation-changed" if data["kind"] == "entity":
                 zone, currency = ZoneInfo(data["time_zone"]), data["currency"]
             case "client.client-registered" | "client.client-profile-changed":
-                alias.update(dict.fromkeys(data.get("aliases") or (), data["client_id"]))
+                known_as: list[str] = data.get("aliases") or []
+                alias |= dict.fromkeys(known_as, data["client_id"])
             case "client.rm-assigned":
                 since = datetime.fromisoformat(data["effective_at"])
                 managers[data["client_id"]].append((since, each.headers["ce_id"], data["staff_id"]))
