@@ -44,7 +44,8 @@ def kpis(told: Iterable[Told], entity: str, months: Sequence[Month]) -> dict[Sub
                 zone, currency = ZoneInfo(data["time_zone"]), data["currency"]
             case "client.client-registered" | "client.client-profile-changed":
                 known_as: list[str] = data.get("aliases") or []
-                alias |= dict.fromkeys(known_as, data["client_id"])
+                client_id: str = data["client_id"]
+                alias.update({each: client_id for each in known_as})
             case "client.rm-assigned":
                 since = datetime.fromisoformat(data["effective_at"])
                 managers[data["client_id"]].append((since, each.headers["ce_id"], data["staff_id"]))
