@@ -45,7 +45,7 @@ def kpis(told: Iterable[Told], entity: str, months: Sequence[Month]) -> dict[Sub
             case "client.client-registered" | "client.client-profile-changed":
                 known_as: list[str] = data.get("aliases") or []
                 client_id: str = data["client_id"]
-                alias.update({each: client_id for each in known_as})
+                alias.update(dict.fromkeys(known_as, client_id))
             case "client.rm-assigned":
                 since = datetime.fromisoformat(data["effective_at"])
                 managers[data["client_id"]].append((since, each.headers["ce_id"], data["staff_id"]))
