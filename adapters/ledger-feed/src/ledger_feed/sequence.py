@@ -65,7 +65,7 @@ class Sequence:
     def __init__(self, sha256: str, shape: Shape, book: Book, drill: Drill) -> None:
         self.sellers: dict[str, UUID] = {}
         self.closes = 0
-        self._space = file_space(sha256)
+        self._space = file_space(sha256, book.entity_id)
         self._shape = shape
         self._book = book
         self._drill = drill

@@ -86,7 +86,7 @@ class FileRows:
     def __init__(self, book: Book, sha256: str) -> None:
         self.book = book
         self._sha256 = sha256
-        self._space = file_space(sha256)
+        self._space = file_space(sha256, book.entity_id)
         self._parties: dict[str, UUID] = {}
 
     def receivable_id(self, row: int) -> UUID:
