@@ -70,8 +70,9 @@ def test_a_valid_invoice_is_a_receivable_due_after_the_stated_term(save: Save, r
     event = events[0].event
     assert isinstance(event, ReceivableAssigned)
     with LedgerFile.open(path, ()) as file:
-        assert event.receivable_id == uuid5(file_space(file.sha256, book.entity_id), "1")
-        assert events[0].id == event.posting_id == uuid5(file_space(file.sha256, book.entity_id), "1:receivable-assigned")
+        space = file_space(file.sha256, book.entity_id)
+        assert event.receivable_id == uuid5(space, "1")
+        assert events[0].id == event.posting_id == uuid5(space, "1:receivable-assigned")
         assert event.source_ref == f"{file.sha256[:16]}:1"
     assert event.client_id == party_id("test-ledger", "E1")
     assert event.debtor_id == party_id("test-ledger", "B1")
