@@ -146,9 +146,3 @@ def create_v1(op: Operations) -> None:
         "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,"
         " autovacuum_vacuum_cost_delay = 0)"
     )
-
-
-def drop_v1(op: Operations) -> None:
-    """Undo `create_v1`."""
-    METADATA.drop_all(op.get_bind())
-    op.execute("DROP SEQUENCE outbox_seq")

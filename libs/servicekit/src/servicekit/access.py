@@ -4,7 +4,7 @@ Invariants: never another legal entity's rows; an object whose owner is not know
 came as an alias is resolved when read, never rewritten. Writes are safe out of order: the latest `at` stands.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -89,14 +89,13 @@ async def set_member(tx: AsyncSession, member_id: UUID, entity_id: str, group_id
     )
 
 
-async def add_alias(tx: AsyncSession, alias_id: UUID, target_id: UUID, at: datetime | None = None) -> None:
+async def add_alias(tx: AsyncSession, alias_id: UUID, target_id: UUID, at: datetime) -> None:
     """Let this id stand for another. Chains are flattened, in whichever order their links come; a circle is ignored."""
     target = await canonical(tx, target_id)
     if target == alias_id:
         return
-    moment = at or datetime.now(UTC)
     await tx.execute(sa.update(alias).where(alias.c.target_id == alias_id).values(target_id=target))
-    new = insert(alias).values(alias_id=alias_id, target_id=target, at=moment)
+    new = insert(alias).values(alias_id=alias_id, target_id=target, at=at)
     await tx.execute(
         new.on_conflict_do_update(
             index_elements=[alias.c.alias_id],

@@ -6,8 +6,7 @@ Kafka's absence is no error: relay and consumers wait for it.
 import asyncio
 import logging
 from collections.abc import Coroutine
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from servicekit.app import Service
 
 log = logging.getLogger(__name__)
-REPLAYED_KEPT: Final = timedelta(days=30)
-"""How long a parked event that was replayed stays to be looked at; a discarded one stays for ever."""
 
 
 def worker_parts(
@@ -62,19 +59,13 @@ async def _every(seconds: float, stop: asyncio.Event, work: Any) -> None:
 
 
 async def retain(runtime: Runtime) -> None:
-    """Delete what its declared retention has ended: idempotency keys after 24 h, the inbox after 30 days, replayed
-    parked events after 30 days. Audit entries and discarded events stay; due work is deleted when done."""
+    """Delete what its declared retention has ended: idempotency keys after 24 h, the inbox and replayed parked events
+    after 30 days. Audit entries and discarded events stay; due work is deleted when done."""
     now = runtime.clock()
     async with runtime.engine.begin() as connection:
         await maintain_inbox(connection, now.date())
     async with runtime.engine.begin() as connection:
         forgotten = await idempotency.forget_old(connection, now - idempotency.KEPT)
-    async with runtime.engine.begin() as connection:
-        await connection.execute(
-            sa.delete(parked_event).where(
-                parked_event.c.status == "replayed", parked_event.c.settled_at < now - REPLAYED_KEPT
-            )
-        )
     log.info("retention done; %d idempotency keys forgotten", forgotten)
 
 

@@ -1,6 +1,5 @@
 """The KPIs 关键绩效指标, each a formula over facts that arrived as events. Changing one is a new version."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -98,7 +97,3 @@ class Month:
 def ratio(numerator: Decimal, denominator: Decimal) -> Decimal | None:
     """Four decimals, half-even; None where there is nothing to divide by."""
     return (numerator / denominator).quantize(FOUR_PLACES, ROUND_HALF_EVEN) if denominator else None
-
-
-def share_kept(outcomes: Sequence[bool]) -> Decimal | None:
-    return ratio(Decimal(sum(outcomes)), Decimal(len(outcomes)))
