@@ -66,13 +66,15 @@ async def late_and_reversed(bus: Bus, collected: Told, assigned: Told) -> None:
 
 async def visits_and_complaints(platform: RunningPlatform) -> None:
     """Some planned visits are made; complaints are answered, withdrawn and left open."""
-    async with platform.http("engagement", "administrator", BANK, uuid4()) as office:
-        planned = (await office.get("/visits", params={"state": "planned", "limit": "3"})).json()["items"]
-        for visit in planned:
-            body = {"completed_on": str(min(date.fromisoformat(visit["due_on"]), datetime.now(UTC).date()))}
-            answer = await office.post(f"/visits/{visit['id']}/complete", json=body)
-            assert answer.status_code == 200, answer.text
+    async with platform.http("engagement", "auditor", BANK) as auditor:
+        planned = (await auditor.get("/visits", params={"state": "planned", "limit": "3"})).json()["items"]
     async with platform.http("client", "administrator", BANK) as office:
+        for visit in planned:
+            manager = UUID((await office.get(f"/clients/{visit['client_id']}")).json()["rm_id"])
+            body = {"completed_on": str(min(date.fromisoformat(visit["due_on"]), datetime.now(UTC).date()))}
+            async with platform.http("engagement", "relationship_manager", BANK, manager) as visiting:
+                answer = await visiting.post(f"/visits/{visit['id']}/complete", json=body)
+            assert answer.status_code == 200, answer.text
         clients = (await office.get("/clients", params={"limit": "4"})).json()["items"]
     async with platform.http("engagement", "service_agent", BANK, uuid4()) as desk:
         filed: list[dict[str, Any]] = []
