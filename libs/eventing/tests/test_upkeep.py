@@ -58,6 +58,21 @@ async def test_the_inbox_keeps_thirty_days_by_day_and_loses_none_of_them(bus: Bu
     assert await bus.value("SELECT count(*) FROM inbox") == 0
 
 
+async def test_a_replayed_event_is_kept_thirty_days_and_a_discarded_or_waiting_one_for_ever(bus: Bus) -> None:
+    for offset, status in enumerate(("parked", "replayed", "discarded")):
+        await bus.execute(
+            'INSERT INTO parked_event (consumer_group, topic, partition, "offset", key, headers, known_at, error_class,'
+            " error, behind, attempts, status, settled_at, reason) VALUES"
+            f" ('g', 't', 0, {offset}, 'k', '[]', '2026-11-24', 'Fact', '', false, 1, '{status}', '2026-11-24', 'why')"
+        )
+    kept: list[list[Any]] = []
+    for days in (29, 31):
+        async with bus.engine.begin() as connection:
+            await maintain_inbox(connection, date(2026, 11, 24) + timedelta(days=days))
+        kept.append(texts(await bus.rows('SELECT status FROM parked_event ORDER BY "offset"')))
+    assert kept == [["parked", "replayed", "discarded"], ["parked", "discarded"]]
+
+
 def _id(record: Any) -> uuid.UUID:
     return uuid.UUID(dict(record.headers)["ce_id"].decode())
 
