@@ -13,7 +13,7 @@ from eventing import emit
 from performance_service.organisation.model import TeamIdTaken, Unit, UnitUnderItself, UnknownUnit
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
-from servicekit.database import Tx
+from servicekit.database import ReadTx, Tx
 from servicekit.problems import problems
 
 router = APIRouter(prefix="/organisation", tags=["organisation"])
@@ -109,7 +109,7 @@ async def put_unit(
 
 
 @router.get("/units")
-async def list_units(tx: Tx, who: Annotated[Principal, may("organisation:read")]) -> list[UnitView]:
+async def list_units(tx: ReadTx, who: Annotated[Principal, may("organisation:read")]) -> list[UnitView]:
     """The whole organisation of the asker's legal entity, a unit below its parent."""
     units = await tx.scalars(sa.select(Unit).where(Unit.entity_id == who.entity_id).order_by(Unit.unit_id))
     return [UnitView.of(unit) for unit in units]
