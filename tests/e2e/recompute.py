@@ -55,6 +55,9 @@ def kpis(told: Iterable[Told], entity: str, months: Sequence[Month]) -> dict[Sub
                     "due": data["due_on"],
                     "missed": False,
                 }
+            case "engagement.complaint-reopened":
+                complaints[f"{data['complaint_id']} until {each.headers['ce_id']}"] = complaints[data["complaint_id"]]
+                complaints[data["complaint_id"]] = {"client": data["client_id"], "due": data["due_on"]}
             case "engagement.complaint-resolved":
                 complaints[data["complaint_id"]] |= {"due": data["due_on"], "done": data["answered_on"]}
             case "engagement.complaint-deadline-missed":

@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("kpi", sa.Text, nullable=False),
         sa.Column("entity_id", sa.Text, nullable=False),
         sa.Column("client_id", sa.Uuid, nullable=False),
+        sa.Column("continued_by", sa.Uuid),
         sa.Column("due_on", sa.Date),
         sa.Column("done_on", sa.Date),
         sa.Column("missed", sa.Boolean, nullable=False),

@@ -13,6 +13,7 @@ from contracts.engagement import (
     ComplaintDeadlineMissed,
     ComplaintExtended,
     ComplaintFiled,
+    ComplaintReopened,
     ComplaintResolved,
     ComplaintWithdrawn,
     VisitCancelled,
@@ -120,6 +121,23 @@ async def test_complaint_deadlines_follow_extension_and_withdrawal(
     april = await score(performance, "complaint-deadlines-kept", names.li, "2026-04")
     assert (march["value"], march["denominator"]) == ("0.0000", "1")
     assert (april["value"], april["denominator"]) == ("1.0000", "1")
+
+
+async def test_a_reopened_complaint_counts_again_by_its_new_deadline(
+    performance: Harness, names: Any, teams: tuple[UUID, UUID]
+) -> None:
+    about = {"complaint_id": UUID(int=0xA10), "client_id": names.acme}
+    march, april = date(2026, 3, 18), date(2026, 4, 17)
+    await performance.receives(
+        made(ComplaintFiled, **about, due_on=march),
+        made(ComplaintResolved, **about, answered_on=date(2026, 3, 20), due_on=march),
+        made(ComplaintReopened, **about, due_on=april),
+        made(ComplaintDeadlineMissed, **about, due_on=april),
+        made(ComplaintResolved, **about, answered_on=date(2026, 4, 20), due_on=april),
+    )
+    for period in ("2026-03", "2026-04"):
+        result = await score(performance, "complaint-deadlines-kept", names.li, period)
+        assert (result["value"], result["denominator"]) == ("0.0000", "1"), period
 
 
 def exposure(client: UUID, as_of: date, balance: str, overdue: str, revision: int = 1) -> ExposureChanged:

@@ -73,16 +73,19 @@ async def own_client(event: RmAssigned, tx: AsyncSession) -> None:
 @access.project(StaffJoined)
 async def join_team(event: StaffJoined, tx: AsyncSession) -> None:
     """Whose team lead sees the portfolio."""
-    await set_member(tx, event.staff_id, event.entity_id, event.team_id, event.occurred_at)
+    assert event.meta is not None
+    await set_member(tx, event.staff_id, event.entity_id, event.team_id, event.meta.known_at)
 
 
 @access.project(StaffMoved)
 async def change_team(event: StaffMoved, tx: AsyncSession) -> None:
     """The portfolio goes with its manager to the new team."""
-    await set_member(tx, event.staff_id, event.entity_id, event.team_id, event.occurred_at)
+    assert event.meta is not None
+    await set_member(tx, event.staff_id, event.entity_id, event.team_id, event.meta.known_at)
 
 
 @access.project(StaffLeft)
 async def leave_team(event: StaffLeft, tx: AsyncSession) -> None:
     """Nobody's team any more: what they owned is seen by scope ALL only, until it is handed over."""
-    await set_member(tx, event.staff_id, event.entity_id, None, event.occurred_at)
+    assert event.meta is not None
+    await set_member(tx, event.staff_id, event.entity_id, None, event.meta.known_at)

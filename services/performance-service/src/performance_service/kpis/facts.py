@@ -19,7 +19,8 @@ class Deed(Base):
     """Something that had to be done by a day: a complaint to answer, a visit to make.
 
     `decided_on` is the day it was done or its deadline passed, whichever came first; `kept` the verdict. Both are
-    null while it is open, and for what was withdrawn or cancelled.
+    null while it is open, and for what was withdrawn or cancelled. A reopened complaint has a deed for each round: the
+    first is named by the complaint, the next by the event that reopened it (`continued_by`).
     """
 
     __tablename__ = "deed"
@@ -32,6 +33,7 @@ class Deed(Base):
     kpi: Mapped[Kpi]
     entity_id: Mapped[str]
     client_id: Mapped[UUID]
+    continued_by: Mapped[UUID | None]
     due_on: Mapped[date | None]
     done_on: Mapped[date | None]
     missed: Mapped[bool] = mapped_column(default=False)

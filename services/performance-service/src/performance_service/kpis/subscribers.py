@@ -38,15 +38,34 @@ COMPLAINTS, VISITS = Kpi.COMPLAINT_DEADLINES_KEPT, Kpi.VISITS_ON_TIME
 
 
 async def _deed(tx: AsyncSession, kpi: Kpi, deed_id: UUID, event: Event, client_id: UUID) -> Deed:
-    """The fact the event is about, made where this is the first we hear of it."""
-    deed = await tx.get(Deed, deed_id, with_for_update=True)
-    if deed is None:
-        deed = Deed(id=deed_id, kpi=kpi, entity_id=event.entity_id, client_id=client_id, event_ids=[])
-        deed.due_on = deed.done_on = None
-        deed.missed = deed.dropped = False
-        tx.add(deed)
+    """The fact the event is about, in its latest round; made where this is the first we hear of it."""
     assert event.meta is not None
+    deed = await _latest(tx, deed_id) or _new(tx, kpi, deed_id, event, client_id)
     deed.event_ids = [*deed.event_ids, event.meta.id]
+    return deed
+
+
+async def _latest(tx: AsyncSession, deed_id: UUID) -> Deed | None:
+    deed = await tx.get(Deed, deed_id, with_for_update=True)
+    while deed is not None and deed.continued_by is not None:
+        deed = await tx.get(Deed, deed.continued_by, with_for_update=True)
+    return deed
+
+
+def _new(tx: AsyncSession, kpi: Kpi, deed_id: UUID, event: Event, client_id: UUID) -> Deed:
+    deed = Deed(
+        id=deed_id,
+        kpi=kpi,
+        entity_id=event.entity_id,
+        client_id=client_id,
+        continued_by=None,
+        due_on=None,
+        done_on=None,
+        missed=False,
+        dropped=False,
+        event_ids=[],
+    )
+    tx.add(deed)
     return deed
 
 
@@ -73,8 +92,14 @@ async def it_is_answered(event: ComplaintResolved, tx: AsyncSession) -> None:
 
 @on.project(ComplaintReopened)
 async def it_is_to_be_answered_again(event: ComplaintReopened, tx: AsyncSession) -> None:
-    """The first answer stands as the verdict; a reopened complaint's second answer is judged anew when it comes."""
-    await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+    """The verdict on the answer before stands; the new round has its own deadline and verdict."""
+    assert event.meta is not None
+    before = await _deed(tx, COMPLAINTS, event.complaint_id, event, event.client_id)
+    before.continued_by = event.meta.id
+    again = _new(tx, COMPLAINTS, event.meta.id, event, event.client_id)
+    again.event_ids = [event.meta.id]
+    again.due_on = event.due_on
+    again.decide()
 
 
 @on.project(ComplaintDeadlineMissed)
@@ -170,7 +195,8 @@ async def measure_soon(tx: AsyncSession, event: Event, kpi: Kpi, since: date) ->
 
 
 async def _deed_changed(tx: AsyncSession, event: Event, deed_id: UUID) -> None:
-    deed = await tx.get_one(Deed, deed_id)
+    deed = await _latest(tx, deed_id)
+    assert deed is not None
     days = [day for day in (deed.decided_on, deed.due_on) if day is not None]
     if days:
         await measure_soon(tx, event, deed.kpi, min(days))

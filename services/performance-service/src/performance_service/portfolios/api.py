@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from fastapi import APIRouter
@@ -52,11 +53,12 @@ async def get_portfolio(
     )
     if await tx.scalar(known) is None:
         raise UnknownStaff(staff_id)
-    entity = await tx.get_one(Unit, (who.entity_id, who.entity_id))
-    day = on or now.astimezone(entity.zone).date()
+    entity = await tx.get(Unit, (who.entity_id, who.entity_id))
+    zone = entity.zone if entity else ZoneInfo("UTC")
+    day = on or now.astimezone(zone).date()
     holders = (
         sa.select(Assignment)
-        .where(Assignment.entity_id == who.entity_id, Assignment.effective_at < end_of(day, entity.zone))
+        .where(Assignment.entity_id == who.entity_id, Assignment.effective_at < end_of(day, zone))
         .ext(distinct_on(Assignment.client_id))
         .order_by(Assignment.client_id, Assignment.effective_at.desc(), Assignment.event_id.desc())
         .subquery()

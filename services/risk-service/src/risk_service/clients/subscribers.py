@@ -1,8 +1,6 @@
 """Hears who the clients are, and in a consumer group of its own who may see them."""
 
-from datetime import UTC, date, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -125,20 +123,19 @@ async def own_client(event: RmAssigned, tx: AsyncSession) -> None:
 @access.project(StaffJoined)
 async def staff_joined(event: StaffJoined, tx: AsyncSession) -> None:
     """Someone belongs to a team."""
-    await _member(tx, event.staff_id, event.entity_id, event.team_id, event.joined_on)
+    assert event.meta is not None
+    await set_member(tx, event.staff_id, event.entity_id, event.team_id, event.meta.known_at)
 
 
 @access.project(StaffMoved)
 async def staff_moved(event: StaffMoved, tx: AsyncSession) -> None:
     """Someone belongs to another team."""
-    await _member(tx, event.staff_id, event.entity_id, event.team_id, event.moved_on)
+    assert event.meta is not None
+    await set_member(tx, event.staff_id, event.entity_id, event.team_id, event.meta.known_at)
 
 
 @access.project(StaffLeft)
 async def staff_left(event: StaffLeft, tx: AsyncSession) -> None:
     """Someone belongs to no team any more."""
-    await _member(tx, event.staff_id, event.entity_id, None, event.left_on)
-
-
-async def _member(tx: AsyncSession, staff: UUID, entity_id: str, team: UUID | None, on: date) -> None:
-    await set_member(tx, staff, entity_id, team, datetime(on.year, on.month, on.day, tzinfo=UTC))
+    assert event.meta is not None
+    await set_member(tx, event.staff_id, event.entity_id, None, event.meta.known_at)
