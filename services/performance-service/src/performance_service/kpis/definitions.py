@@ -37,8 +37,8 @@ DEFINITIONS: Final = {
             "1",
             "complaints answered by their statutory deadline ÷ complaints whose deadline was decided in the month",
             "A complaint is decided on the day it was answered or its deadline passed, whichever came first; it counts "
-            "for whoever managed the client on that day. Withdrawn complaints do not count; a reopened one counts again, by "
-            "its new deadline.",
+            "for whoever managed the client on that day. Withdrawn complaints do not count; a reopened one counts "
+            "again, by its new deadline.",
             Decimal("1"),
             True,
         ),
