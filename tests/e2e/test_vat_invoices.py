@@ -13,15 +13,14 @@ import pytest
 
 from bus import DATA, Bus
 from contracts import party_id
-from feeding import feed
+from feeding import SALES, feed, some_rows
 from localplatform.testing import RunningPlatform
 
-FILE = DATA / "vat-invoices" / "sales.csv.gz"
 CLIENTS = DATA / "vat-invoices" / "clients.csv"
 SQL = Path(__file__).with_name("vat_invoices.sql")
 ROWS = 102_847
 pytestmark = [
-    pytest.mark.skipif(not FILE.exists(), reason="the real invoices are not beside this checkout (shared/data)"),
+    pytest.mark.skipif(not SALES.exists(), reason="the real invoices are not beside this checkout (shared/data)"),
     pytest.mark.timeout(900),
 ]
 OPTIONS = ("--currency", "CNY", "--term-days", "60")
@@ -30,7 +29,7 @@ OPTIONS = ("--currency", "CNY", "--term-days", "60")
 @pytest.fixture(scope="module")
 async def fed(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) -> str:
     said = await feed(
-        platform, tmp_path_factory.mktemp("feed"), FILE, "vat-invoices", "VAT-SAMPLE",
+        platform, tmp_path_factory.mktemp("feed"), SALES, "vat-invoices", "VAT-SAMPLE",
         "--system", "vat", "--sellers", str(CLIENTS), *OPTIONS,
     )  # fmt: skip
     await platform.settled(600)
@@ -79,7 +78,7 @@ async def sql_over_the_raw_file(platform: RunningPlatform) -> list[Any]:
             "CREATE TEMPORARY TABLE sales (client text, invoice_no text, date date, debtor text,"
             " net numeric, tax numeric, gross numeric, status text)"
         )
-        with gzip.open(FILE, "rt", encoding="utf-8") as file:
+        with gzip.open(SALES, "rt", encoding="utf-8") as file:
             records = [
                 (
                     r["client"],
@@ -106,14 +105,6 @@ async def breaks(platform: RunningPlatform, entity: str) -> list[dict[str, Any]]
         answer = await http.get("/ledger-breaks")
         assert answer.status_code == 200, answer.text
         return answer.json()["items"]
-
-
-def some_rows(path: Path, client: str, most: int) -> Path:
-    """A file of this client's first rows."""
-    with gzip.open(FILE, "rt", encoding="utf-8") as whole:
-        lines = whole.read().splitlines()
-    path.write_text("\n".join([lines[0], *[line for line in lines if line.startswith(f"{client},")][:most]]) + "\n")
-    return path
 
 
 async def test_an_event_withheld_is_one_break_in_count_and_amount(platform: RunningPlatform, tmp_path: Path) -> None:
