@@ -4,6 +4,7 @@ Every test works in a legal entity of its own, so that they do not see each othe
 """
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,13 @@ from bus import Bus
 from localplatform.testing import RunningPlatform
 from localplatform.testing import platform as started_platform
 from spans import Collector, collector
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real work on four services may take its time; a test that hangs still ends."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(2400))
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ async def risk(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFacto
             answer = await http.get(f"/clients/{seller}/{what}", params=query)
             return answer.json() if answer.status_code == 200 else {"status": answer.status_code}
 
-    await platform.settled(300)
+    await platform.settled(900)
     return get
 
 
@@ -74,12 +74,12 @@ async def test_the_same_file_again_changes_nothing(
     await feed(platform, tmp_path, FILE, "payments", "DEMO-PAYMENTS", *options)
     again = await bus.told("ledger.events", where=lambda told: told.data["entity_id"] == "DEMO-PAYMENTS")
     assert len(again) == 2 * len({told.headers["ce_id"] for told in again})
-    await platform.settled(300)
+    await platform.settled(900)
     assert (await risk("payment-behaviour"), await risk("indicators", as_of="2012-12-31")) == before
 
 
 async def test_every_day_closed_without_a_break(platform: RunningPlatform, risk: Get) -> None:
-    await platform.settled(300)
+    await platform.settled(900)
     async with platform.http("risk", "risk_officer", "DEMO-PAYMENTS") as http:
         answer = await http.get("/ledger-breaks", params={"total": "true"})
     assert (answer.status_code, answer.json()["total"]) == (200, 0)

@@ -31,7 +31,6 @@ COLUMNS = ("posting", "kind", "business_date", "client", "debtor", "receivable",
            "contract")  # fmt: skip
 Body = dict[str, Any]
 Snapshot = dict[str, list[str]]
-pytestmark = pytest.mark.timeout(600)
 
 
 def bookings() -> Iterator[dict[str, str]]:

@@ -21,7 +21,6 @@ SQL = Path(__file__).with_name("vat_invoices.sql")
 ROWS = 102_847
 pytestmark = [
     pytest.mark.skipif(not SALES.exists(), reason="the real invoices are not beside this checkout (shared/data)"),
-    pytest.mark.timeout(900),
 ]
 OPTIONS = ("--currency", "CNY", "--term-days", "60")
 
@@ -32,7 +31,7 @@ async def fed(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactor
         platform, tmp_path_factory.mktemp("feed"), SALES, "vat-invoices", "VAT-SAMPLE",
         "--system", "vat", "--sellers", str(CLIENTS), *OPTIONS,
     )  # fmt: skip
-    await platform.settled(600)
+    await platform.settled(1800)
     return said
 
 
@@ -114,7 +113,7 @@ async def test_an_event_withheld_is_one_break_in_count_and_amount(platform: Runn
     await feed(
         platform, tmp_path, file, "vat-invoices", "DRILL-WITHHELD", "--system", "w", "--withhold", "50", *OPTIONS
     )
-    await platform.settled(300)
+    await platform.settled(900)
     (found,) = await breaks(platform, "DRILL-WITHHELD")
     assert (found["business_date"], found["posting_kind"]) == (row["date"], "receivable-assigned")
     assert found["expected_count"] - found["actual_count"] == 1
@@ -128,7 +127,7 @@ async def test_an_event_altered_is_one_break_in_amount_alone(platform: RunningPl
     more = Decimal(row["gross"]) + Decimal("0.01")
     drill = ("--system", "a", "--alter", f"50={more}")
     await feed(platform, tmp_path, file, "vat-invoices", "DRILL-ALTERED", *drill, *OPTIONS)
-    await platform.settled(300)
+    await platform.settled(900)
     (found,) = await breaks(platform, "DRILL-ALTERED")
     assert (found["business_date"], found["posting_kind"]) == (row["date"], "receivable-assigned")
     assert found["expected_count"] == found["actual_count"]
@@ -148,7 +147,7 @@ async def test_a_wrong_row_is_reported_and_stops_nothing(platform: RunningPlatfo
     assert "2 wrong rows" in said
     findings = list(csv.DictReader(report.open(encoding="utf-8")))
     assert [(each["row"], each["field"]) for each in findings] == [("5", "status"), ("9", "date")]
-    await platform.settled(300)
+    await platform.settled(900)
     async with platform.http("risk", "risk_officer", "DRILL-WRONG") as http:
         answer = await http.get(f"/clients/{party_id('wrong', 'E10')}/sales")
     assert answer.json()[-1]["rows"] == 18
