@@ -78,7 +78,7 @@ class Bus:
         return found
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], *, seconds: float = 60) -> T:
+async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], *, seconds: float = 240) -> T:
     """Ask again until the answer is good. AssertionError with the last answer when time is up."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
