@@ -143,12 +143,16 @@ class _Doors:
         await self._http.aclose()
 
     async def call(self, role: str, method: str, service: str, path: str, body: Any = None) -> httpx.Response:
-        """The answer, whatever its status."""
+        """The answer, whatever its status; one that says "later" is asked for once more."""
         headers = {"Authorization": f"Bearer {self._platform.token(role, ENTITY)}"}
         if method == "POST":
             headers["Idempotency-Key"] = str(uuid5(NAMESPACE_URL, f"{service}{path}{body}"))
         url = self._platform.ports.url(service) + path
-        return await self._http.request(method, url, json=body, headers=headers)
+        answer = await self._http.request(method, url, json=body, headers=headers)
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE.value:
+            await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
+            answer = await self._http.request(method, url, json=body, headers=headers)
+        return answer
 
     async def get(self, role: str, service: str, path: str) -> Any:
         """The body of a good answer. Raises HTTPStatusError."""
