@@ -18,6 +18,10 @@ from localplatform.testservers import FAST
 from localplatform.topology import SERVICES, Ports
 
 
+KEPT = {"synchronous_commit": "on"}
+"""A test may kill PostgreSQL, and what it has acknowledged must then be there (fsync concerns the machine's own death)."""
+
+
 class RunningPlatform:
     """What a test sees of it. Processes are named `client-api`, `risk-worker`, `issuer`, `kafka`, `postgresql`."""
 
@@ -100,7 +104,7 @@ async def platform(home: Path | None = None, *, ports: Ports | None = None) -> A
     state = home or Path(tempfile.mkdtemp(prefix="factoring-crm-e2e-"))
     state.chmod(0o755)
     said: list[str] = []
-    running = Platform(state, ports or Ports.free(), tell=said.append, postgresql_settings=FAST)
+    running = Platform(state, ports or Ports.free(), tell=said.append, postgresql_settings=FAST | KEPT)
     try:
         await running.start()
         yield RunningPlatform(running, said)
