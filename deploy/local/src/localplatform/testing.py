@@ -17,9 +17,8 @@ from localplatform.processes import tail
 from localplatform.testservers import FAST
 from localplatform.topology import SERVICES, Ports
 
-
 KEPT = {"synchronous_commit": "on"}
-"""A test may kill PostgreSQL, and what it has acknowledged must then be there (fsync concerns the machine's own death)."""
+"""A test may kill PostgreSQL, and what it acknowledged must then be there (fsync is about the machine's own death)."""
 
 
 class RunningPlatform:
