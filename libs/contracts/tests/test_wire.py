@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from contracts import (
     FeedbackSubmitted,
@@ -30,7 +31,7 @@ tokens = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}\Z")
 @given(
     amount=st.decimals(min_value=Decimal("-1E9"), max_value=Decimal("1E9"), places=2),
     number=tokens,
-    occurred_at=st.datetimes(timezones=st.just(timezone(timedelta(hours=8)))),
+    occurred_at=st.datetimes(timezones=st.just(timezone(timedelta(hours=8)))).filter(lambda moment: moment.year > 1),
     due=st.none() | st.dates(),
     basis=st.sampled_from([basis for basis in DueBasis if basis is not DueBasis.UNKNOWN]),
     tracked=st.booleans(),
@@ -200,3 +201,9 @@ def test_every_example_travels(event: type[LeadCaptured]) -> None:
     assert event.model_validate_json(value) == example
     assert key == example.key.encode() != b""
     assert wire.read_headers(headers).type == event.ce_type
+
+
+def test_a_moment_before_the_calendar_begins_is_refused() -> None:
+    told = json.loads(all_events()[0].example().model_dump_json()) | {"occurred_at": "0001-01-01T00:00:00+08:00"}
+    with pytest.raises(ValidationError):
+        all_events()[0].model_validate_json(json.dumps(told))

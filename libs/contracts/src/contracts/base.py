@@ -142,7 +142,10 @@ Count = Annotated[int, Field(ge=0, examples=[12])]
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment outside of the years 1 to 9999, in UTC") from None
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc), Field(examples=["2026-11-03T02:15:00Z"])]
