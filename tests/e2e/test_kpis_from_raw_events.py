@@ -127,7 +127,8 @@ async def test_every_kpi_equals_a_second_computation_from_the_topics(
 async def test_what_was_published_last_is_what_a_reader_computes(
     platform: RunningPlatform, bus: Bus, seeded: None
 ) -> None:
-    async def differences() -> list[tuple[str, str, str]]:
+    async def differences() -> list[tuple[str, str, str]] | None:
+        """None while nothing is published: it comes about three seconds after what it measures, worker permitting."""
         told = await bus.told("performance.events", where=lambda each: each.data["entity_id"] == BANK)
         last: dict[tuple[str, str, str], dict[str, Any]] = {}
         for each in told:
@@ -135,7 +136,8 @@ async def test_what_was_published_last_is_what_a_reader_computes(
                 key = (each.data["kpi"], each.data["subject_id"], each.data["period"])
                 if key not in last or last[key]["revision"] < each.data["revision"]:
                     last[key] = dict(each.data)
-        assert last
+        if not last:
+            return None
         found: list[tuple[str, str, str]] = []
         async with platform.http("performance", "auditor", BANK) as auditor:
             for (kpi, person, period), said in last.items():
