@@ -132,7 +132,8 @@ CREATE TABLE posting_fact (
     posting_id uuid NOT NULL,
     client_id uuid NOT NULL,
     month date NOT NULL,
-    measure varchar(40) NOT NULL,
+    reversed_id uuid,
+    measure varchar(40),
     currency text NOT NULL,
     amount numeric(20, 4) NOT NULL,
     count smallint NOT NULL,
@@ -140,6 +141,7 @@ CREATE TABLE posting_fact (
     CONSTRAINT pk_posting_fact PRIMARY KEY (entity_id, posting_id)
 );
 CREATE INDEX ix_posting_fact_client ON posting_fact (client_id, entity_id, month);
+CREATE INDEX ix_posting_fact_uncounted ON posting_fact (client_id) WHERE measure IS NULL;
 
 CREATE TABLE rating (
     entity_id text NOT NULL,

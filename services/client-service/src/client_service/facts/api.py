@@ -80,6 +80,7 @@ async def get_facts(
             sa.func.max(PostingFact.known_at).label("known_at"),
         )
         .where(PostingFact.client_id.in_(await ids_of(tx, client.id)), PostingFact.entity_id == client.entity_id)
+        .where(PostingFact.measure.is_not(None))
         .group_by(PostingFact.month, PostingFact.currency, PostingFact.measure)
         .order_by(PostingFact.month, PostingFact.currency)
     )

@@ -1,7 +1,8 @@
 """The ledger's postings about our clients, by the month they count in: the facts of C9.
 
 Invariant: a posting counts once, whichever order postings and reversals come in, because each is one row under its own
-id and a month's figure is their sum. A reversal takes its amount back in the month from which it counts (value date).
+id and a month's figure is their sum. A reversal takes its amount back in the month from which it counts (value date);
+a reversed reversal restores it likewise.
 """
 
 from datetime import date, datetime
@@ -28,11 +29,12 @@ class Measure(StrEnum):
 
 
 class PostingFact(Base):
-    """One posting's part in one measure of one month; a reversal's is negative."""
+    """One posting's part in one measure of one month; negative where it undoes, null until it is known what."""
 
     __tablename__ = "posting_fact"
     __table_args__ = (
         sa.Index("ix_posting_fact_client", "client_id", "entity_id", "month"),
+        sa.Index("ix_posting_fact_uncounted", "client_id", postgresql_where=sa.text("measure IS NULL")),
         {"info": {"projection": True}},
     )
 
@@ -40,7 +42,8 @@ class PostingFact(Base):
     posting_id: Mapped[UUID] = mapped_column(primary_key=True)
     client_id: Mapped[UUID]
     month: Mapped[date]
-    measure: Mapped[Measure] = mapped_column(words(Measure))
+    reversed_id: Mapped[UUID | None]
+    measure: Mapped[Measure | None] = mapped_column(words(Measure))
     currency: Mapped[str]
     amount: Mapped[Decimal]
     count: Mapped[int] = mapped_column(sa.SmallInteger)
