@@ -146,11 +146,11 @@ async def test_migrating_twice_changes_nothing_and_an_old_database_is_not_ready(
     anyone = sample.anonymous()
     assert (await anyone.get("/health/ready")).json()["checks"]["database"] == "ok"
     async with sample.tx() as tx, tx.begin():
-        await tx.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
+        await tx.execute(sa.text("DELETE FROM alembic_version"))
     ready = await anyone.get("/health/ready")
     assert (ready.status_code, ready.json()["checks"]["database"]) == (503, "migrations are missing: run `migrate`")
     async with sample.tx() as tx, tx.begin():
-        await tx.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        await tx.execute(sa.text("INSERT INTO alembic_version VALUES ('0001')"))
     await asyncio.to_thread(migrations.migrate, app.migrations, url)
     assert (await anyone.get("/health/ready")).status_code == 200
 
@@ -158,8 +158,28 @@ async def test_migrating_twice_changes_nothing_and_an_old_database_is_not_ready(
 async def test_a_database_without_any_table_is_not_ready(postgres_url: str) -> None:
     engine = create_async_engine(postgres_url.replace("postgresql://", "postgresql+asyncpg://"))
     async with engine.connect() as connection:
-        assert not await migrations.at_head(connection, "0001")
+        assert not await migrations.migrated(connection, ["0001"])
     await engine.dispose()
+
+
+async def test_a_release_waits_for_its_migrations_and_serves_on_while_a_later_one_migrates(sample: Harness) -> None:
+    async def migrated(*known: str) -> bool:
+        async with sample.tx() as tx:
+            return await migrations.migrated(await tx.connection(), known)
+
+    assert migrations.known(app.migrations) == ("0001",)
+    assert await migrated("0001")
+    assert not await migrated("0002", "0001")
+    waiting = asyncio.create_task(
+        migrations.wait(sample.url.render_as_string(hide_password=False), ["0002", "0001"], pause=0.01)
+    )
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    async with sample.tx() as tx, tx.begin():
+        await tx.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    await asyncio.wait_for(waiting, 10)
+    assert await migrated("0002", "0001")
+    assert (await sample.anonymous().get("/health/ready")).status_code == 200
 
 
 # --- health ---

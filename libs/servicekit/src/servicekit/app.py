@@ -315,6 +315,12 @@ def _migrate(service: Service, rest: Sequence[str]) -> None:
     migrations.migrate(service.migrations, sqlalchemy_url(settings.direct_dsn))
 
 
+def _migrated(service: Service, rest: Sequence[str]) -> None:
+    settings = load(service.settings)
+    telemetry.configure(f"{service.name}-service", level=settings.log_level, endpoint=None)
+    asyncio.run(migrations.wait(sqlalchemy_url(settings.direct_dsn), migrations.known(service.migrations)))
+
+
 def _run(service: Service, *, api: bool, worker: bool) -> None:
     settings = load(service.settings)
     uvloop.run(processes.run(service, settings, api=api, worker=worker))
@@ -326,6 +332,7 @@ COMMANDS: dict[str, Callable[[Service, Sequence[str]], None]] = {
     "topics-needs": _topics_needs,
     "settings": _settings,
     "migrate": _migrate,
+    "migrated": _migrated,
     "rebuild": _rebuild,
     "api": lambda service, rest: _run(service, api=True, worker=False),
     "worker": lambda service, rest: _run(service, api=False, worker=True),

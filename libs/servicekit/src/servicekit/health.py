@@ -5,6 +5,7 @@ Kafka's absence never makes an api unready: work is accepted into the outbox up 
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -70,7 +71,7 @@ class OutboxBound:
 
 def install(app: FastAPI, migrations_dir: Path) -> None:
     """`/health/live` and `/health/ready`, open without a token."""
-    newest = migrations.head(migrations_dir)
+    known = migrations.known(migrations_dir)
 
     @app.get("/health/live", include_in_schema=False)
     async def live() -> Response:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
@@ -78,17 +79,17 @@ def install(app: FastAPI, migrations_dir: Path) -> None:
 
     @app.get("/health/ready", include_in_schema=False)
     async def ready(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        return await readiness(runtime_of(request), newest)
+        return await readiness(runtime_of(request), known)
 
 
-async def readiness(runtime: Runtime, newest: str | None) -> Response:
+async def readiness(runtime: Runtime, known: Sequence[str]) -> Response:
     """200 when this process can serve: the database answers and is migrated, and the issuer's keys are known."""
     checks: dict[str, str] = {}
     if runtime.draining:
         checks["process"] = "shutting down"
     try:
         async with asyncio.timeout(3), runtime.engine.connect() as connection:
-            current = await migrations.at_head(connection, newest)
+            current = await migrations.migrated(connection, known)
         checks["database"] = "ok" if current else "migrations are missing: run `migrate`"
     except (OSError, SQLAlchemyError, TimeoutError):
         checks["database"] = "does not answer"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def metrics_app(service: "Service", runtime: Runtime) -> Starlette:
     """The application of that port."""
-    newest = migrations.head(service.migrations)
+    known = migrations.known(service.migrations)
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
@@ -26,6 +26,6 @@ def metrics_app(service: "Service", runtime: Runtime) -> Starlette:
         return JSONResponse({"status": "live"})
 
     async def ready(_: Request) -> Response:
-        return await health.readiness(runtime, newest)
+        return await health.readiness(runtime, known)
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/health/live", live), Route("/health/ready", ready)])

@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,9 +13,12 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from eventing import schema
+
+log = logging.getLogger(__name__)
 
 _RAILS_V1 = (
     """CREATE TABLE idempotency (
@@ -84,17 +89,40 @@ def migrate(migrations: Path, dsn: str) -> None:
     command.upgrade(config(migrations, dsn), "head")
 
 
-def head(migrations: Path) -> str | None:
-    """The newest revision that this release knows."""
-    return ScriptDirectory.from_config(config(migrations, "")).get_current_head()
+def known(migrations: Path) -> tuple[str, ...]:
+    """The revisions that this release knows, newest first."""
+    scripts = ScriptDirectory.from_config(config(migrations, ""))
+    return tuple(script.revision for script in scripts.walk_revisions())
 
 
-async def at_head(connection: AsyncConnection, newest: str | None) -> bool:
-    """Whether the database is at this revision."""
-    found = await connection.scalar(sa.text("SELECT to_regclass('alembic_version')"))
-    if found is None:
-        return newest is None
-    return newest in set(await connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
+async def migrated(connection: AsyncConnection, known: Sequence[str]) -> bool:
+    """Whether the database has what this release needs. A revision it does not know is a later release's: while that
+    one is rolled out, this one goes on serving (expand, release, contract)."""
+    if await connection.scalar(sa.text("SELECT to_regclass('alembic_version')")) is None:
+        return not known
+    found = set(await connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
+    return bool(found) and found.isdisjoint(known[1:])
+
+
+async def wait(dsn: str, known: Sequence[str], *, pause: float = 1.0) -> None:
+    """Return once the database is migrated, however long that takes.
+
+    Args:
+        dsn: postgresql+asyncpg address without a pooler.
+    """
+    engine = create_async_engine(dsn, connect_args={"timeout": 5})
+    try:
+        while True:
+            try:
+                async with engine.connect() as connection:
+                    if await migrated(connection, known):
+                        return
+                log.info("waiting for the migrations of this release")
+            except (OSError, SQLAlchemyError) as error:
+                log.info("waiting for the database", extra={"error_class": type(error).__name__})
+            await asyncio.sleep(pause)
+    finally:
+        await engine.dispose()
 
 
 def run() -> None:
