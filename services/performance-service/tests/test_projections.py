@@ -20,20 +20,22 @@ HEARD = sorted(
     (kind for each in app.subscriptions for kind, heard in each.heard.items() if heard.project),
     key=lambda kind: kind.__name__,
 )
-PARTIES = [UUID(int=0xA1), UUID(int=0xA2), UUID(int=0xA3)]
+TOPICS = sorted({kind.topic for kind in HEARD})
+PARTIES = [UUID(int=0xA1), UUID(int=0xA2)]
 STAFF = [UUID(int=0xC1), UUID(int=0xC2)]
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
-days = st.integers(0, 40).map(lambda n: date(2026, 3, 1) + timedelta(days=n))
+days = st.integers(0, 2).map(lambda n: date(2026, 3, 1) + timedelta(days=n))
 moments = st.integers(0, 5).map(lambda n: START + timedelta(days=n))
 amounts = st.integers(0, 9).map(lambda n: Money(amount=Decimal(n), currency="CNY"))
 
 
 @st.composite
 def heard(draw: st.DrawFn) -> Event:
-    """An event of any kind that this service projects, about one of three parties and one of two things of theirs."""
-    kind = draw(st.sampled_from(HEARD))
-    party = draw(st.integers(0, 2))
+    """An event of any kind that this service projects, about one of two parties and one of two things of theirs."""
+    topic = draw(st.sampled_from(TOPICS))
+    kind = draw(st.sampled_from([kind for kind in HEARD if kind.topic == topic]))
+    party = draw(st.integers(0, 1))
     values: dict[str, Any] = {"entity_id": "DEMO-FACTOR", "occurred_at": draw(moments)}
     for name in kind.model_fields:
         if name == "client_id":
@@ -86,7 +88,7 @@ def interleaved(draw: st.DataObject, events: list[tuple[UUID, Event]]) -> list[t
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(told=st.lists(heard(), min_size=1, max_size=20), size=st.sampled_from([1, 3, 500]), draw=st.data())
+@given(told=st.lists(heard(), min_size=1, max_size=30), size=st.sampled_from([1, 3, 500]), draw=st.data())
 async def test_any_interleaving_ends_the_same(
     shared: Harness, told: list[Event], size: int, draw: st.DataObject
 ) -> None:
