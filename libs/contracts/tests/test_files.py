@@ -1,7 +1,10 @@
 """The exported documents, the released baseline and the golden payloads; the commands that keep them."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -199,3 +202,12 @@ def test_a_folder_that_is_not_the_packages_is_refused(tmp_path: Path, capsys: py
     with pytest.raises(SystemExit):
         main(["check", "--root", str(tmp_path)])
     assert "--root libs/contracts" in capsys.readouterr().err
+
+
+def test_a_listing_of_which_only_the_head_is_read_ends_quietly() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "contracts", "list"]
+    listing = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert listing.stderr == b""

@@ -1,6 +1,7 @@
 """`python -m contracts list | export | check | release`: the contracts' files, see `contracts.files`."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -65,4 +66,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… list | head` ends quietly, as other commands do
     sys.exit(main())
