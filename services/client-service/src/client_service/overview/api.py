@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from client_service.clients.api import ClientView
@@ -344,7 +345,7 @@ async def _kpis(tx: AsyncSession, client: Client, manager: ManagerView | None) -
         await tx.scalars(
             sa.select(KpiValue)
             .where(KpiValue.entity_id == client.entity_id, KpiValue.subject_id.in_(each for each in subjects if each))
-            .distinct(KpiValue.kpi, KpiValue.subject_kind)
+            .ext(distinct_on(KpiValue.kpi, KpiValue.subject_kind))
             .order_by(KpiValue.kpi, KpiValue.subject_kind, KpiValue.period.desc())
         )
     ).all()
