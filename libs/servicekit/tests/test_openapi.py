@@ -206,9 +206,16 @@ def words_changed(d: Doc) -> None:
     d["info"]["version"] = "9.9.9"
 
 
+def examples_changed(d: Doc) -> None:
+    schema(d, "NewNote")["examples"] = [{"code": "N-2"}]
+    make(d)["requestBody"]["content"]["application/json"]["example"] = {"code": "N-2"}
+    del change(d)["responses"]["200"]["content"]["application/json"]["example"]
+
+
 ADDITIVE = [
     new_operation, new_optional_parameter, parameter_widened, new_optional_body_field, body_field_widened,
     body_field_no_longer_required, new_response_field, response_field_always_there, new_error, words_changed,
+    examples_changed,
 ]  # fmt: skip
 
 

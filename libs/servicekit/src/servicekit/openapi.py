@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from contracts.compatibility import Break, Role, compare_schemas
 from servicekit import problems as p
+from servicekit.examples import Examples
 
 Document = Mapping[str, Any]
 _METHODS: Final = ("get", "put", "post", "delete", "patch", "head", "options")
@@ -34,7 +35,7 @@ _IDEMPOTENCY_KEY: Final = {
 
 
 def install(app: FastAPI) -> None:
-    """Let the document say what the rails do: permissions, problems, idempotency, ETags."""
+    """Let the document say what the rails do (permissions, problems, idempotency, ETags), with examples."""
     plain = app.openapi
 
     def document() -> dict[str, Any]:
@@ -55,9 +56,15 @@ def complete(document: dict[str, Any]) -> None:
     described = p.ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(described.pop("$defs", {}))
     schemas["ProblemDocument"] = described
+    examples = Examples(schemas)
+    for name, schema in schemas.items():
+        if "properties" in schema and "examples" in schema:
+            schema["examples"] = [examples.of(schema, model=name)]
     shared: dict[str, Any] = components.setdefault("responses", {})
     for _, method, operation in operations(document):
         _complete_operation(method, cast("dict[str, Any]", operation), shared)
+        for content in json_contents(operation):
+            content["example"] = examples.of(content["schema"])
 
 
 def _complete_operation(method: str, operation: dict[str, Any], shared: dict[str, Any]) -> None:
@@ -94,6 +101,14 @@ def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
         for method in _METHODS:
             if method in item:
                 yield path, method, item[method]
+
+
+def json_contents(operation: Document) -> Iterator[dict[str, Any]]:
+    """The JSON body that the operation takes, and those of its good answers."""
+    good = [operation["responses"][status] for status in sorted(_good(operation["responses"]))]
+    for each in (operation.get("requestBody", {}), *good):
+        if "application/json" in each.get("content", {}):
+            yield each["content"]["application/json"]
 
 
 def permissions_of(operation: Document) -> list[str]:

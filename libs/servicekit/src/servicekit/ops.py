@@ -18,6 +18,7 @@ from eventing.subscriptions import Group, Subscriptions, groups
 from servicekit import audit
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import Conflict, NotFound, Problem, problems
 from servicekit.runtime import runtime_of
@@ -59,6 +60,8 @@ class _View(BaseModel):
 class ParkedKeyView(_View):
     """A key that is held: its first event failed, the others wait behind it in order."""
 
+    model_config = example(events=3, error_class="UnknownLimit", error="There is no such limit.")
+
     consumer_group: str
     topic: str
     key: str
@@ -70,6 +73,19 @@ class ParkedKeyView(_View):
 
 class ParkedEventView(_View):
     """An event that could not be handled, or waits behind one."""
+
+    model_config = example(
+        id=4711,
+        partition=5,
+        offset=18231,
+        ce_id="0199a7c0-dddd-7aaa-8aaa-000000000014",
+        ce_type="factoring.ledger.receivable-assigned.v1",
+        error_class="UnknownLimit",
+        error="There is no such limit.",
+        behind=False,
+        attempts=5,
+        status="parked",
+    )
 
     id: int
     consumer_group: str
@@ -101,6 +117,8 @@ class HeldKey(BaseModel):
 class ReplayResult(BaseModel):
     """How far the replay came."""
 
+    model_config = example(done=3)
+
     done: int = Field(description="Events that took effect now")
     failed: ParkedEventView | None = Field(description="The event that failed again, if any; it stays parked")
 
@@ -114,6 +132,15 @@ class Discard(BaseModel):
 class RefusedKeyView(_View):
     """A key that the relay stopped publishing, because Kafka refused one of its events three times."""
 
+    model_config = example(
+        topic="risk.events",
+        key="0199a7c0-1111-7aaa-8aaa-000000000001",
+        seq=90214,
+        error="MSG_SIZE_TOO_LARGE",
+        attempts=3,
+        stopped=True,
+    )
+
     topic: str
     key: str
     seq: int
@@ -126,12 +153,16 @@ class RefusedKeyView(_View):
 class RefusedKey(BaseModel):
     """Which key to publish again."""
 
+    model_config = example(topic="risk.events", key="0199a7c0-1111-7aaa-8aaa-000000000001")
+
     topic: Name
     key: Name
 
 
 class ConsumerView(BaseModel):
     """A consumer group of this service."""
+
+    model_config = example(group="risk.main", topics=["client.events", "ledger.events"])
 
     group: str
     topics: list[str]
@@ -141,6 +172,8 @@ class ConsumerView(BaseModel):
 class OutboxView(BaseModel):
     """What waits to be published."""
 
+    model_config = example(rows=12, oldest_age_seconds=0.4, limit=1000000)
+
     rows: int = Field(description="An estimate above 10 000")
     oldest_age_seconds: float
     limit: int
@@ -148,6 +181,8 @@ class OutboxView(BaseModel):
 
 class DueView(_View):
     """A piece of due work that failed."""
+
+    model_config = example(kind="remind-handler", clock="wall", due_at="2026-11-03T02:15:00Z", error="TimeoutError")
 
     id: UUID
     kind: str
@@ -160,6 +195,18 @@ class DueView(_View):
 
 class AuditView(_View):
     """Who did which command to which row."""
+
+    model_config = example(
+        id=90412,
+        actor="0199a7c0-4444-7aaa-8aaa-000000000005",
+        operation="register_client",
+        table_name="client",
+        row_id="0199a7c0-1111-7aaa-8aaa-000000000001",
+        action="insert",
+        after={"stage": "lead", "version": 1},
+        entity_id="DEMO-FACTOR",
+        correlation_id="0199a7c0-dddd-7aaa-8aaa-000000000014",
+    )
 
     id: int
     at: datetime

@@ -38,10 +38,14 @@ class Page(BaseModel, Generic[T]):
 
     items: list[T]
     next_cursor: str | None = Field(
-        default=None, description="Pass it as `cursor` to get the next page; null on the last"
+        default=None,
+        description="Pass it as `cursor` to get the next page; null on the last",
+        examples=["WyI1ZjNhOWMwZSIsIjIwMjYtMTEtMDIiXQ"],
     )
     total: int | None = Field(
-        default=None, description="How many rows there are in all; only when asked for by total=true"
+        default=None,
+        description="How many rows there are in all; only when asked for by total=true",
+        examples=[None],
     )
 
 

@@ -79,8 +79,8 @@ class NewNote(BaseModel):
     client_id: UUID
     code: str = Field(max_length=50, examples=["N-1"])
     size: int | None = None
-    amount: Decimal | None = None
-    phone: str | None = None
+    amount: Decimal | None = Field(default=None, examples=["125000.00"])
+    phone: str | None = Field(default=None, examples=["+86 535 000 0000"])
     remind_at: datetime | None = None
 
 

@@ -25,6 +25,7 @@ from servicekit.access import set_owner
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.problems import problems
 
 router = APIRouter(prefix="/clients/{client_id}", tags=["relationship managers"])
@@ -44,6 +45,8 @@ class NewManager(Body):
 
 class AssignmentView(BaseModel):
     """A relationship manager's time with a client begins."""
+
+    model_config = example(reason="Client moved to Shandong", assigned_by="0199a7c0-4444-7aaa-8aaa-000000000005")
 
     id: UUID
     client_id: UUID

@@ -46,6 +46,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag, next_version
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import PreconditionFailed, problems
 
@@ -117,6 +118,8 @@ class NewClient(Body):
 class ClientChange(Body):
     """What is to be changed; what is left out stays. Lists are given whole."""
 
+    model_config = example(name="烟台市东上电子有限公司", industry="C39", region="CN-SD", size="medium")
+
     name: Line = ""
     other_name: Line | None = None
     identifiers: Identifiers = []
@@ -159,6 +162,19 @@ class ExternalNumberView(BaseModel):
 
 class ClientView(BaseModel):
     """A client as it is on file."""
+
+    model_config = example(
+        id="0199a7c0-1111-7aaa-8aaa-000000000001",
+        other_name="YANTAI DONSA ELECTRONIC CO.,LTD",
+        industry="C39",
+        region="CN-SD",
+        size="small",
+        stage="active",
+        stage_since="2026-03-10T02:15:00Z",
+        rm_id="0199a7c0-4444-7aaa-8aaa-000000000005",
+        registered_at="2026-02-02T01:30:00Z",
+        version=5,
+    )
 
     id: UUID
     entity_id: str

@@ -35,6 +35,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import etag, next_version
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.problems import problems
 
 router = APIRouter(prefix="/clients/{client_id}/contracts", tags=["contracts"])
@@ -72,6 +73,17 @@ class DisputeClause(Body):
 class NewContract(Body):
     """The terms of a factoring contract."""
 
+    model_config = example(
+        effective_from="2026-12-01",
+        expires_on="2027-11-30",
+        limit={"amount": "2000000.00", "currency": "CNY"},
+        fees=[
+            {"kind": "service", "basis": "gross", "rate": "0.005"},
+            {"kind": "interest", "basis": "funds_in_use_per_year", "rate": "0.062"},
+        ],
+        dispute_clause={"forum": "arbitration", "seat": "上海国际经济贸易仲裁委员会"},
+    )
+
     product: Annotated[Product, AfterValidator(known)] = Field(examples=["domestic"])
     recourse: bool
     disclosed: bool = Field(description="Whether debtors are notified (明保理)")
@@ -94,11 +106,25 @@ class NewContract(Body):
 class Signature(Body):
     """The day both parties had signed."""
 
+    model_config = example(signed_on="2026-11-20")
+
     signed_on: date
 
 
 class ContractView(BaseModel):
     """A factoring contract."""
+
+    model_config = example(
+        id="0199a7c0-6666-7aaa-8aaa-000000000007",
+        state="signed",
+        effective_from="2026-12-01",
+        expires_on="2027-11-30",
+        drafted_at="2026-11-18T06:40:00Z",
+        signed_on="2026-11-20",
+        limit={"amount": "2000000.00", "currency": "CNY"},
+        dispute_clause={"forum": "arbitration", "seat": "上海国际经济贸易仲裁委员会"},
+        version=2,
+    )
 
     id: UUID
     client_id: UUID

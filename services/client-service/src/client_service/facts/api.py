@@ -15,6 +15,7 @@ from contracts.base import Money
 from servicekit.access import ids_of
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx
+from servicekit.examples import example
 from servicekit.problems import Invalid, problems
 
 router = APIRouter(prefix="/clients/{client_id}/facts", tags=["facts"])
@@ -38,6 +39,16 @@ class Figure(BaseModel):
 
 class MonthFacts(BaseModel):
     """One month in one currency."""
+
+    model_config = example(
+        assigned={"amount": {"amount": "1250000.00", "currency": "CNY"}, "count": 12},
+        credited={"amount": {"amount": "25000.00", "currency": "CNY"}, "count": 1},
+        voided={"amount": {"amount": "0.00", "currency": "CNY"}, "count": 0},
+        collected={"amount": {"amount": "900000.00", "currency": "CNY"}, "count": 9},
+        funded={"amount": {"amount": "800000.00", "currency": "CNY"}, "count": 4},
+        repaid={"amount": {"amount": "720000.00", "currency": "CNY"}, "count": 3},
+        fees={"amount": {"amount": "6250.00", "currency": "CNY"}, "count": 12},
+    )
 
     month: str = Field(examples=["2026-10"])
     currency: str

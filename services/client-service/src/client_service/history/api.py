@@ -15,6 +15,7 @@ from client_service.factoring_contracts.model import FactoringContract
 from client_service.persons.model import ContactPerson
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import problems
 from servicekit.tables import audit
@@ -24,6 +25,14 @@ router = APIRouter(prefix="/clients", tags=["clients"])
 
 class ChangeView(BaseModel):
     """One change. Of a personal field it says that it changed, never what it was."""
+
+    model_config = example(
+        actor="0199a7c0-4444-7aaa-8aaa-000000000005",
+        operation="change_client",
+        record_id="0199a7c0-1111-7aaa-8aaa-000000000001",
+        before={"industry": "C38"},
+        after={"industry": "C39"},
+    )
 
     at: datetime
     actor: str | None = Field(description="The subject of the token that did it")

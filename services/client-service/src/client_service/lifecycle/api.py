@@ -32,6 +32,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import etag
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.problems import problems, slug
 
 router = APIRouter(prefix="/clients/{client_id}/lifecycle", tags=["lifecycle"])
@@ -40,6 +41,10 @@ router = APIRouter(prefix="/clients/{client_id}/lifecycle", tags=["lifecycle"])
 class Move(Body):
     """A step to another stage, and why."""
 
+    model_config = example(
+        to="prospect", reason="qualified", note="Met the finance manager; two years of invoices received."
+    )
+
     to: Stage = Field(examples=["prospect"])
     reason: Annotated[LifecycleReason, AfterValidator(known)] = Field(examples=["qualified"])
     note: Line | None = None
@@ -47,6 +52,10 @@ class Move(Body):
 
 class NextStage(BaseModel):
     """A stage that comes next, and what stands in the way if anything does."""
+
+    model_config = example(
+        stage="signed", allowed=False, blocked_by="no-rating", why="A client is signed only with a valid rating."
+    )
 
     stage: Stage
     allowed: bool
@@ -58,6 +67,14 @@ class NextStage(BaseModel):
 
 class StepView(BaseModel):
     """A step that was taken."""
+
+    model_config = example(
+        from_stage="under_assessment",
+        to_stage="approved",
+        reason="assessment_passed",
+        taken_by="0199a7c0-4444-7aaa-8aaa-000000000005",
+        staff_id="0199a7c0-4444-7aaa-8aaa-000000000005",
+    )
 
     from_stage: Stage
     to_stage: Stage
@@ -82,6 +99,8 @@ class StepView(BaseModel):
 
 class LifecycleView(BaseModel):
     """Where the client stands, where it may go, and how it came here (the first step first)."""
+
+    model_config = example(stage="approved")
 
     client_id: UUID
     stage: Stage

@@ -38,6 +38,7 @@ from servicekit.access import ids_of
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.database import ReadTx
+from servicekit.examples import example
 from servicekit.problems import problems
 
 router = APIRouter(prefix="/clients/{client_id}/overview", tags=["overview"])
@@ -65,6 +66,8 @@ class Heard(BaseModel, Generic[T]):
 class ManagerView(BaseModel):
     """Who answers for the client. Team and code are null while performance-service has not told."""
 
+    model_config = example(team_id="0199a7c0-5555-7aaa-8aaa-000000000006", departed=False)
+
     staff_id: UUID
     team_id: UUID | None
     team: str | None = Field(examples=["DEMO-TEAM-1"])
@@ -74,6 +77,8 @@ class ManagerView(BaseModel):
 class RatingView(BaseModel):
     """The rating last published."""
 
+    model_config = example(grade="G4", valid_until="2027-11-02")
+
     grade: str
     valid_until: date
     valid: bool = Field(description="On the day of asking, in the legal entity's time zone")
@@ -81,6 +86,14 @@ class RatingView(BaseModel):
 
 class LimitView(BaseModel):
     """A limit that may be used or is frozen."""
+
+    model_config = example(
+        kind="client",
+        amount={"amount": "500000.00", "currency": "CNY"},
+        state="approved",
+        effective_from="2026-11-03",
+        expires_on="2027-11-02",
+    )
 
     limit_id: UUID
     kind: str
@@ -94,6 +107,14 @@ class LimitView(BaseModel):
 class ExposureView(BaseModel):
     """The figures of one currency at the close of a business date; headroom as risk-service states it."""
 
+    model_config = example(
+        balance={"amount": "400000.00", "currency": "CNY"},
+        overdue={"amount": "60000.00", "currency": "CNY"},
+        funds_in_use={"amount": "320000.00", "currency": "CNY"},
+        limit={"amount": "500000.00", "currency": "CNY"},
+        headroom={"amount": "180000.00", "currency": "CNY"},
+    )
+
     as_of: date
     balance: Money
     overdue: Money
@@ -104,6 +125,15 @@ class ExposureView(BaseModel):
 
 class AlertView(BaseModel):
     """An open warning."""
+
+    model_config = example(
+        rule="overdue-rate-high",
+        severity="serious",
+        indicator="overdue-rate",
+        value="0.2150",
+        threshold="0.2",
+        due_on="2026-11-09",
+    )
 
     alert_id: UUID
     rule: str | None
@@ -119,6 +149,8 @@ class AlertView(BaseModel):
 class ComplaintView(BaseModel):
     """An open complaint and when its answer is owed."""
 
+    model_config = example(category="fees", received_on="2026-11-03", due_on="2026-11-18")
+
     complaint_id: UUID
     category: str | None
     received_on: date | None
@@ -128,6 +160,8 @@ class ComplaintView(BaseModel):
 
 class ContactView(BaseModel):
     """The latest contact."""
+
+    model_config = example(channel="wechat", direction="inbound", outcome="follow_up")
 
     contact_id: UUID
     at: datetime
@@ -140,6 +174,8 @@ class ContactView(BaseModel):
 class VisitView(BaseModel):
     """The visit that is due next; a missed one is still owed."""
 
+    model_config = example(reason="alert", due_on="2026-11-09")
+
     visit_id: UUID
     state: VisitState
     reason: str | None
@@ -149,6 +185,8 @@ class VisitView(BaseModel):
 
 class KpiView(BaseModel):
     """The latest period of a KPI."""
+
+    model_config = example(value="0.9167", target="0.9")
 
     kpi: str
     subject: Literal["staff", "team"]

@@ -18,6 +18,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag, next_version
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.personal import PersonKey, erase_person, key_of_person, person_keys
 from servicekit.problems import PreconditionFailed, problems
 
@@ -31,6 +32,10 @@ WeChat = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{5,19}$", examples
 class NewPerson(Body):
     """A person at the client."""
 
+    model_config = example(
+        name="张三", position="Finance manager", phone="+86 535 000 0000", email="person@example.com"
+    )
+
     name: Line
     position: Line | None = None
     phone: Phone | None = None
@@ -41,6 +46,8 @@ class NewPerson(Body):
 class PersonChange(Body):
     """What is to be changed of a person; what is left out stays."""
 
+    model_config = example(position="Head of finance")
+
     name: Line = ""
     position: Line | None = None
     phone: Phone | None = None
@@ -50,6 +57,10 @@ class PersonChange(Body):
 
 class PersonView(BaseModel):
     """A contact person. After erasure only the id is left."""
+
+    model_config = example(
+        id="0199a7c0-3333-7aaa-8aaa-000000000004", position="Finance manager", name="张三", phone="+86 535 000 0000"
+    )
 
     id: UUID
     client_id: UUID

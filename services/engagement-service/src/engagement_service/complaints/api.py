@@ -55,6 +55,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.personal import key_of_person
 from servicekit.problems import NotFound, PreconditionFailed, problems
@@ -81,7 +82,7 @@ class NewComplaint(BaseModel):
                     "client_id": "0199a7c0-1111-7aaa-8aaa-000000000001",
                     "category": "fees",
                     "channel": "hotline",
-                    "received_at": "2026-02-10T09:30:00+08:00",
+                    "received_at": "2026-02-10T01:30:00Z",
                     "narrative": "Handling fee charged twice in January.",
                 }
             ]
@@ -113,7 +114,21 @@ class Clock(BaseModel):
 class ComplaintLine(BaseModel):
     """A complaint in a list: everything but what was written."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = example(
+        id="0199a7c0-cccc-7aaa-8aaa-000000000013",
+        channel="hotline",
+        state="acknowledged",
+        complainant_id="0199a7c0-3333-7aaa-8aaa-000000000004",
+        handler_id="0199a7c0-4444-7aaa-8aaa-000000000005",
+        received_at="2026-11-03T01:30:00Z",
+        received_on="2026-11-03",
+        rule="cn-cbirc-2020-3@1",
+        due_on="2026-11-18",
+        target_on="2026-11-10",
+        extended=False,
+        acknowledged_at="2026-11-03T02:15:00Z",
+        version=2,
+    ) | ConfigDict(from_attributes=True)
 
     id: UUID
     client_id: UUID
@@ -149,9 +164,25 @@ class ComplaintLine(BaseModel):
 class ComplaintView(ComplaintLine):
     """A complaint with its clocks and texts; a text is null where there is none, or where the person was erased."""
 
-    zone: str
-    place_assumed: bool = Field(description="The legal entity was not heard of: the fail-safe calendar and zone apply.")
-    clocks: dict[str, Clock]
+    zone: str = Field(examples=["Asia/Shanghai"])
+    place_assumed: bool = Field(
+        description="The legal entity was not heard of: the fail-safe calendar and zone apply.", examples=[False]
+    )
+    clocks: dict[str, Clock] = Field(
+        examples=[
+            {
+                "statutory": {
+                    "due_on": "2026-11-18",
+                    "rule": "cn-cbirc-2020-3@1",
+                    "clause": "art-20-simple",
+                    "says": "simple cases are answered within 15 days of receipt",
+                    "how": "2026-11-03 + 15 calendar days",
+                    "calendar": "gregorian",
+                    "provisional": False,
+                }
+            }
+        ]
+    )
     extension_requested_at: datetime | None
     narrative: str | None = None
     answer: str | None = None
@@ -215,6 +246,16 @@ async def file_complaint(
 
 class ComplaintTotals(BaseModel):
     """How many complaints there are within what the caller may see."""
+
+    model_config = example(
+        total=12,
+        awaiting_answer=3,
+        overdue=1,
+        answered_on_time=8,
+        answered_late=1,
+        by_state={"filed": 1, "acknowledged": 2, "closed": 9},
+        by_category={"fees": 7, "service": 5},
+    )
 
     total: int
     awaiting_answer: int
@@ -379,7 +420,7 @@ class Assignment(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    handler_id: UUID
+    handler_id: UUID = Field(examples=["0199a7c0-4444-7aaa-8aaa-000000000005"])
 
 
 @router.put(
@@ -463,7 +504,7 @@ async def decline_extension(
 class Resolution(BaseModel):
     """How the complaint was answered."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example(outcome="upheld", answer="The second fee is refunded.") | ConfigDict(extra="forbid")
 
     outcome: Known[ComplaintOutcome]
     answer: Text | None = None

@@ -18,6 +18,7 @@ from servicekit.access import ids_of, resolved, visible
 from servicekit.auth import Principal, Scope, may
 from servicekit.clock import Now
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.personal import key_of_person
 from servicekit.problems import NotFound, problems
@@ -43,8 +44,8 @@ class NewContact(BaseModel):
                     "client_id": "0199a7c0-1111-7aaa-8aaa-000000000001",
                     "channel": "wechat",
                     "direction": "inbound",
-                    "started_at": "2026-11-03T10:15:00+08:00",
-                    "answered_at": "2026-11-03T10:22:00+08:00",
+                    "started_at": "2026-11-03T02:15:00Z",
+                    "answered_at": "2026-11-03T02:22:00Z",
                     "outcome": "follow_up",
                     "next_step": "send-statement",
                     "next_step_on": "2026-11-05",
@@ -71,7 +72,16 @@ class NewContact(BaseModel):
 class ContactLine(BaseModel):
     """A contact in a list: everything but the note."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = example(
+        contact_person_id="0199a7c0-3333-7aaa-8aaa-000000000004",
+        channel="wechat",
+        answered_at="2026-11-03T02:22:00Z",
+        response_seconds=420,
+        outcome="follow_up",
+        next_step="send-statement",
+        next_step_on="2026-11-05",
+        logged_at="2026-11-03T02:30:00Z",
+    ) | ConfigDict(from_attributes=True)
 
     id: UUID
     client_id: UUID
@@ -95,6 +105,18 @@ class ContactLine(BaseModel):
 
 class ContactView(ContactLine):
     """A contact with its note; null where there is none, or where the person was erased."""
+
+    model_config = example(
+        contact_person_id="0199a7c0-3333-7aaa-8aaa-000000000004",
+        channel="wechat",
+        answered_at="2026-11-03T02:22:00Z",
+        response_seconds=420,
+        outcome="follow_up",
+        next_step="send-statement",
+        next_step_on="2026-11-05",
+        logged_at="2026-11-03T02:30:00Z",
+        note="Asks for the October statement.",
+    )
 
     note: str | None = None
 

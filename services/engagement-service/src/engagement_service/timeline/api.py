@@ -16,6 +16,7 @@ from engagement_service.visits.model import Visit
 from servicekit.access import ids_of, visible
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import problems
 
@@ -32,6 +33,8 @@ class Kind(StrEnum):
 
 class Entry(BaseModel):
     """What happened, when, and where it stands."""
+
+    model_config = example(about="wechat", state="follow_up", staff_id="0199a7c0-4444-7aaa-8aaa-000000000005")
 
     at: datetime = Field(description="A contact's start, a complaint's receipt, the moment a visit was planned.")
     kind: Kind

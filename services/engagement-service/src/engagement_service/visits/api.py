@@ -34,6 +34,7 @@ from servicekit.auth import Principal, Scope, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.personal import key_of_person
 from servicekit.problems import NotFound, PreconditionFailed, problems
@@ -75,13 +76,18 @@ class Cause(BaseModel):
     event_id: UUID
     alert_id: UUID | None
     raised_on: date
-    closed_on: date | None
+    closed_on: date | None = Field(examples=[None])
 
 
 class VisitLine(BaseModel):
     """A visit in a list: everything but the report's words."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = example(
+        id="0199a7c0-bbbb-7aaa-8aaa-000000000012",
+        due_on="2026-11-09",
+        agreed_for="2026-11-06",
+        needs=[],
+    ) | ConfigDict(from_attributes=True)
 
     id: UUID
     client_id: UUID
@@ -105,6 +111,22 @@ class VisitLine(BaseModel):
 
 class VisitView(VisitLine):
     """A visit with its causes and its report; a text is null where there is none, or where the person was erased."""
+
+    model_config = example(
+        id="0199a7c0-bbbb-7aaa-8aaa-000000000012",
+        due_on="2026-11-09",
+        agreed_for="2026-11-06",
+        completed_on="2026-11-06",
+        completed_by="0199a7c0-4444-7aaa-8aaa-000000000005",
+        on_time=True,
+        needs=["longer-terms"],
+        state="completed",
+        policy="serious-7-days",
+        met_id="0199a7c0-3333-7aaa-8aaa-000000000004",
+        progress="Orders recovered since September.",
+        opinions="Wants statements earlier.",
+        version=2,
+    )
 
     policy: str | None = Field(
         description="The follow-up policy that set the due date; null for visits planned by hand."
@@ -204,7 +226,7 @@ async def get_visit(
 class Rescheduling(BaseModel):
     """Another day agreed with the client, or another due date for a visit planned by hand."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example(agreed_for="2026-12-09") | ConfigDict(extra="forbid")
 
     due_on: date | None = None
     agreed_for: date | None = None

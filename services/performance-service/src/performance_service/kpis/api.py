@@ -18,6 +18,7 @@ from performance_service.staff.model import StaffMember
 from servicekit.access import visible
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import Invalid, NotFound, problems
 
@@ -32,6 +33,14 @@ class UnknownSubject(NotFound):
 
 class DefinitionView(BaseModel):
     """What a KPI means, and which version of that."""
+
+    model_config = example(
+        kpi="visits-on-time",
+        version="1",
+        formula="visits completed by their due date ÷ visits completed or missed in the month",
+        counts="Cancelled visits do not count.",
+        target="0.9",
+    )
 
     kpi: Kpi
     version: str
@@ -55,6 +64,14 @@ class DefinitionView(BaseModel):
 class EvidenceView(BaseModel):
     """One thing that the score counts: what it adds above and below the line, and the events that say so."""
 
+    model_config = example(
+        fact_id="0199a7c0-bbbb-7aaa-8aaa-000000000012",
+        on="2026-10-22",
+        numerator="1",
+        denominator="1",
+        event_ids=["0199a7c0-dddd-7aaa-8aaa-000000000014"],
+    )
+
     staff_id: UUID
     client_id: UUID
     fact_id: UUID | None = Field(description="The complaint or visit; none for a balance.")
@@ -66,6 +83,8 @@ class EvidenceView(BaseModel):
 
 class ScoreView(BaseModel):
     """A KPI of one person or team in a month, with everything needed to compute it again by hand."""
+
+    model_config = example(value="1.0000", target_met=True, numerator="1", denominator="1")
 
     definition: DefinitionView
     subject_kind: KpiSubject
@@ -109,6 +128,8 @@ class ScoreView(BaseModel):
 
 class MeasurementView(BaseModel):
     """A value as it was published."""
+
+    model_config = example(kpi="visits-on-time", definition="visits-on-time@1", value="0.9167")
 
     kpi: Kpi
     definition: str

@@ -14,6 +14,7 @@ from performance_service.organisation.model import TeamIdTaken, Unit, UnitUnderI
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.problems import problems
 
 router = APIRouter(prefix="/organisation", tags=["organisation"])
@@ -21,6 +22,8 @@ router = APIRouter(prefix="/organisation", tags=["organisation"])
 
 class NewUnit(BaseModel):
     """A unit as it should be. Of a legal entity, the calendar, zone and currency hold for all below it."""
+
+    model_config = example(kind="entity", calendar="CN", time_zone="Asia/Shanghai", currency="CNY")
 
     kind: UnitKind
     parent: UnitCode | None = Field(default=None, description="The unit above; none for a legal entity.")

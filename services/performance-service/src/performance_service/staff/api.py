@@ -59,7 +59,7 @@ class StaffView(BaseModel):
     team_id: UUID
     role: StaffRole
     joined_on: date
-    left_on: date | None
+    left_on: date | None = Field(examples=[None])
 
     @classmethod
     def of(cls, member: StaffMember) -> "StaffView":

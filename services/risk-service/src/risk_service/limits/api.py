@@ -46,6 +46,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag, next_version
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.problems import Invalid, problems
 from servicekit.scheduling import cancel, schedule
 
@@ -57,6 +58,10 @@ LONGEST_RESERVATION = timedelta(days=30)
 class NewLimit(Body):
     """A limit on the client, or on the client with one debtor."""
 
+    model_config = example(
+        amount={"amount": "500000.00", "currency": "CNY"}, effective_from="2026-12-01", expires_on="2027-11-30"
+    )
+
     amount: NewMoney
     debtor_id: UUID | None = None
     effective_from: Day
@@ -65,6 +70,8 @@ class NewLimit(Body):
 
 class Adjustment(Body):
     """Another amount or end; lifts a freeze."""
+
+    model_config = example(amount="750000.00", expires_on="2027-11-30", reason="review")
 
     amount: Positive = Field(examples=["750000.00"])
     expires_on: Day | None = None
@@ -80,6 +87,8 @@ class Freeze(Body):
 class NewReservation(Body):
     """Headroom to put aside until a moment; under the client's limit and, if named, the debtor's too."""
 
+    model_config = example(amount={"amount": "50000.00", "currency": "CNY"}, expires_at="2026-12-15T10:00:00Z")
+
     amount: NewMoney
     debtor_id: UUID | None = None
     expires_at: AwareDatetime = Field(examples=["2026-11-03T10:00:00Z"])
@@ -87,6 +96,20 @@ class NewReservation(Body):
 
 class LimitView(BaseModel):
     """A limit with what is used of it. `headroom` = amount − used − reserved; zero when it may not be used."""
+
+    model_config = example(
+        id="0199a7c0-9999-7aaa-8aaa-000000000010",
+        kind="client",
+        amount="500000.00",
+        effective_from="2026-11-03",
+        expires_on="2027-11-02",
+        status="active",
+        breached=False,
+        basis="funds",
+        used="320000.00",
+        reserved="50000.00",
+        headroom="130000.00",
+    )
 
     id: UUID
     kind: str
@@ -128,6 +151,8 @@ class LimitView(BaseModel):
 class ContractCap(BaseModel):
     """What the signed contract allows at most; shown beside the limits, it is not one of them."""
 
+    model_config = example(amount="2000000.00", effective_from="2026-12-01", expires_on="2027-11-30")
+
     contract_id: UUID
     amount: DecimalText
     currency: str
@@ -145,6 +170,13 @@ class LimitsView(BaseModel):
 
 class ReservationView(BaseModel):
     """What is put aside, and under which limits."""
+
+    model_config = example(
+        status="held",
+        amount="50000.00",
+        expires_at="2026-12-15T10:00:00Z",
+        limit_ids=["0199a7c0-9999-7aaa-8aaa-000000000010"],
+    )
 
     id: UUID
     status: str

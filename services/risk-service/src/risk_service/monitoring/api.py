@@ -27,6 +27,7 @@ from risk_service.requests import Currency, Day, DecimalText, money
 from servicekit.access import ids_of, resolved, visible
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import NotFound, problems
 
@@ -48,6 +49,14 @@ class UnknownDebtor(NotFound):
 class WhyView(BaseModel):
     """How a figure came about."""
 
+    model_config = example(
+        formula="overdue balance ÷ balance",
+        numerator="60000",
+        denominator="400000",
+        dates="as of 2026-11-02",
+        source="receivables whose settlement is tracked",
+    )
+
     formula: str
     numerator: DecimalText
     denominator: DecimalText
@@ -57,6 +66,16 @@ class WhyView(BaseModel):
 
 class Ageing(BaseModel):
     """The balance by days past due; what is untracked or tied to no receivable stands apart. Sums to the balance."""
+
+    model_config = example(
+        current="340000.00",
+        days_1_30="45000.00",
+        days_31_60="15000.00",
+        days_61_90="0.00",
+        days_over_90="0.00",
+        untracked="0.00",
+        unallocated="0.00",
+    )
 
     current: DecimalText
     days_1_30: DecimalText
@@ -69,6 +88,39 @@ class Ageing(BaseModel):
 
 class IndicatorsView(BaseModel):
     """Figures of one scope and currency at a business date. A ratio is null where its denominator is zero."""
+
+    model_config = example(
+        known_at="2026-11-03T02:15:00Z",
+        currency="CNY",
+        other_currencies=["USD"],
+        window_days=365,
+        balance="400000.00",
+        funds_in_use="320000.00",
+        open_count=8,
+        open_balance="400000.00",
+        overdue_count=2,
+        overdue="60000.00",
+        overdue_rate="0.1500",
+        overdue_rate_by_count="0.2500",
+        default_rate="0.0000",
+        default_rate_by_count="0.0000",
+        dilution="0.0200",
+        dispute_rate="0.0000",
+        dso="48.6667",
+        turnover="7.5000",
+        top_share="0.4000",
+        hhi="0.2800",
+        parties=4,
+        explain={
+            "overdue_rate": {
+                "formula": "overdue balance ÷ balance",
+                "numerator": "60000",
+                "denominator": "400000",
+                "dates": "as of 2026-11-02",
+                "source": "receivables whose settlement is tracked",
+            }
+        },
+    )
 
     as_of: date
     known_at: AwareDatetime | None
@@ -98,6 +150,15 @@ class IndicatorsView(BaseModel):
 
 class SnapshotView(BaseModel):
     """A client's figures as stored at the close of a business date."""
+
+    model_config = example(
+        balance="400000.00",
+        overdue="60000.00",
+        funds_in_use="320000.00",
+        limit="500000.00",
+        headroom="180000.00",
+        figures={"overdue_rate": "0.1500", "open_count": 8},
+    )
 
     as_of: date
     currency: str

@@ -14,10 +14,27 @@ from risk_service.monitoring.indicators import FOUR
 from risk_service.receivables.balances import Moment, Scope, items
 from risk_service.receivables.model import ASSIGNED, CREDITED, VOIDED, Posting
 from risk_service.requests import DecimalText, money
+from servicekit.examples import example
 
 
 class PaymentBehaviour(BaseModel):
     """How receivables whose settlement is tracked were paid. Late: settled after due. Means are of settled ones."""
+
+    model_config = example(
+        currency="CNY",
+        count=120,
+        total="15000000.00",
+        settled_count=100,
+        late_count=20,
+        late_share="0.2000",
+        disputed_count=3,
+        disputed_share="0.0250",
+        mean_days_to_settle="52.3000",
+        mean_days_late="1.8000",
+        mean_days_late_when_late="9.0000",
+        max_days_late=31,
+        explain={"as_of": "2026-11-02", "days_to_settle": "5230", "days_late": "180"},
+    )
 
     currency: str | None
     count: int
@@ -95,6 +112,22 @@ async def payment_behaviour(tx: AsyncSession, scope: Scope, at: Moment, currency
 class YearOfSales(BaseModel):
     """Invoices issued in a year (null: in all years). Shares as in data/README.md: void ÷ all rows; credit ÷ gross;
     largest debtor's gross ÷ gross."""
+
+    model_config = example(
+        year=2025,
+        rows=1250,
+        valid_rows=1150,
+        void_rows=100,
+        credit_rows=50,
+        gross="30000000.00",
+        credit="600000.00",
+        void_share="0.0800",
+        credit_share="0.0200",
+        debtors=37,
+        top_debtor_id="0199a7c0-2222-7aaa-8aaa-000000000002",
+        top_debtor_gross="7500000.00",
+        top_debtor_share="0.2500",
+    )
 
     year: int | None
     currency: str

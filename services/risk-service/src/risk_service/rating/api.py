@@ -29,6 +29,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import etag
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import problems
 from servicekit.scheduling import cancel, schedule
@@ -47,13 +48,53 @@ class Override(Body):
 class NewRating(Body):
     """Assess as of a business date (default: today), or enter a grade by `override`."""
 
+    model_config = example(
+        override={"grade": "G4", "reason": "New client without history; audited accounts of 2025 reviewed."},
+        valid_until="2027-11-30",
+    )
+
     as_of: Day | None = None
     override: Override | None = None
     valid_until: Day | None = Field(default=None, description="Default: 365 days after as_of")
 
 
+EXPLANATION: dict[str, Any] = {
+    "model_version": "behaviour-2026.1",
+    "base_points": "529.0",
+    "score": "612.40",
+    "model_pd": "0.0095",
+    "grade": "G4",
+    "formula": "score = base points + Σ points; PD = 1 ÷ (1 + e^((score − offset) ÷ factor)), at least 0.05 %",
+    "factors": [
+        {
+            "factor": "top_debtor_share",
+            "meaning": "largest debtor's share of gross sales",
+            "value": "0.25",
+            "bin": "0.1903 to 0.4939",
+            "woe": "0.194934",
+            "points": "2.43",
+        }
+    ],
+}
+"""A score taken apart, as an example."""
+
+
 class RatingView(BaseModel):
     """A rating and why it is what it is."""
+
+    model_config = example(
+        grade="G4",
+        pd="0.0095",
+        score="612.40",
+        model_version="behaviour-2026.1",
+        override=False,
+        valid_until="2027-11-02",
+        previous_grade="G5",
+        direction="up",
+        status="current",
+        assigned_by="0199a7c0-4444-7aaa-8aaa-000000000005",
+        explanation=EXPLANATION,
+    )
 
     id: UUID
     client_id: UUID
@@ -95,6 +136,8 @@ class RatingView(BaseModel):
 class ScaleStep(BaseModel):
     """One grade of the master scale."""
 
+    model_config = example(grade="G4", pd_up_to="0.0150", pd="0.0095")
+
     grade: str
     pd_up_to: DecimalText
     pd: DecimalText
@@ -102,6 +145,12 @@ class ScaleStep(BaseModel):
 
 class ScorecardView(BaseModel):
     """The scorecard in force: its master scale, and what is known of its quality."""
+
+    model_config = example(
+        version="behaviour-2026.1",
+        grades=["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "D"],
+        factors={"late_share": [{"below": "0.1", "woe": "0.61", "points": "18"}]},
+    )
 
     version: str
     currency: str
@@ -199,7 +248,7 @@ async def list_ratings(
 )
 async def preview_rating(
     client_id: UUID, tx: ReadTx, who: Annotated[Principal, may("ratings:read")], now: Now, as_of: Day | None = None
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Field(examples=[EXPLANATION])]:
     """What the scorecard would say as of a date; nothing is assigned."""
     ids = await visible_ids(tx, who, client_id)
     facts, currencies = await behaviour_of(tx, who.entity_id, ids, as_of or await today(tx, who.entity_id, now))

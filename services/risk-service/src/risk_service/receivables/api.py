@@ -18,6 +18,7 @@ from risk_service.requests import Day, DecimalText, money
 from servicekit.access import visible
 from servicekit.auth import Principal, may
 from servicekit.database import ReadTx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import problems
 
@@ -27,6 +28,17 @@ Reader = Annotated[Principal, may("receivables:read")]
 
 class ReceivableView(BaseModel):
     """A receivable as of a business date."""
+
+    model_config = example(
+        debtor_id="0199a7c0-2222-7aaa-8aaa-000000000002",
+        currency="CNY",
+        amount="125000.00",
+        open="45000.00",
+        issue_date="2026-08-01",
+        due_date="2026-10-30",
+        days_past_due=3,
+        disputed=False,
+    )
 
     receivable_id: UUID
     client_id: UUID
@@ -45,6 +57,15 @@ class ReceivableView(BaseModel):
 
 class RepeatedRow(BaseModel):
     """A row that repeats an earlier one exactly: same client, kind, number, debtor, issue date and amounts."""
+
+    model_config = example(
+        debtor_id="0199a7c0-2222-7aaa-8aaa-000000000002",
+        receivable_id="0199a7c0-7777-7aaa-8aaa-000000000008",
+        repeats="0199a7c0-f000-7aaa-8aaa-000000000015",
+        kind="receivable-assigned",
+        invoice_number="20919652",
+        issue_date="2026-10-30",
+    )
 
     posting_id: UUID
     repeats: UUID

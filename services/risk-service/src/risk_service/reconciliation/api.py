@@ -18,6 +18,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag, next_version
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import Forbidden, NotFound, problems
 
@@ -33,6 +34,13 @@ class UnknownBreak(NotFound):
 
 class BreakView(BaseModel):
     """What the ledger's day-close says of one posting kind, and what came."""
+
+    model_config = example(
+        kind="count",
+        expected_total="1500000.00",
+        actual_total="1375000.00",
+        status="open",
+    )
 
     id: UUID
     client_id: UUID
@@ -63,6 +71,8 @@ class BreakView(BaseModel):
 
 class Explanation(Body):
     """Why the two sides differ."""
+
+    model_config = example(explanation="One assignment was booked after the day had closed; it follows tomorrow.")
 
     explanation: Reason
 

@@ -29,6 +29,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import etag, next_version
 from servicekit.database import ReadTx, Tx
+from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import NotFound, problems
 
@@ -51,6 +52,24 @@ class UnknownRule(NotFound):
 
 class AlertView(BaseModel):
     """An alert and why it was raised."""
+
+    model_config = example(
+        id="0199a7c0-aaaa-7aaa-8aaa-000000000011",
+        rule="overdue-rate-high",
+        severity="serious",
+        indicator="overdue-rate",
+        value="0.2150",
+        threshold="0.2000",
+        why={
+            "rule": "overdue-rate-high@1",
+            "figure": "overdue_rate",
+            "figure_value": "0.2150",
+            "raise_at": "0.2",
+            "clear_at": "0.1",
+        },
+        due_on="2026-11-09",
+        status="open",
+    )
 
     id: UUID
     client_id: UUID
@@ -87,12 +106,31 @@ def _human(outcome: AlertOutcome) -> AlertOutcome:
 class Closing(Body):
     """What became of the alert."""
 
+    model_config = example(
+        outcome="handled", note="The debtor paid two of the three invoices; a plan covers the third."
+    )
+
     outcome: Annotated[AlertOutcome, AfterValidator(_human)]
     note: Line | None = None
 
 
 class RuleView(BaseModel):
     """A warning rule in force."""
+
+    model_config = example(
+        rule="overdue-rate-high",
+        entity_id="*",
+        effective_from="2026-01-01",
+        measure="overdue_rate",
+        cause="payment",
+        raise_at="0.20",
+        clear_at="0.10",
+        raise_after=3,
+        history_days=0,
+        minimal_volume=5,
+        severity="serious",
+        due_days=7,
+    )
 
     rule: str
     version: int
@@ -119,6 +157,17 @@ Threshold = Annotated[Decimal, Field(ge=0, le=1000, decimal_places=4, allow_inf_
 
 class NewRuleVersion(Body):
     """A rule's new parameters from a date on, for the caller's legal entity."""
+
+    model_config = example(
+        effective_from="2026-12-01",
+        raise_at="0.25",
+        clear_at="0.12",
+        raise_after=3,
+        history_days=0,
+        minimal_volume=5,
+        severity="serious",
+        due_days=7,
+    )
 
     effective_from: Day
     raise_at: Threshold = Field(examples=["0.25"])
