@@ -30,24 +30,34 @@ class Expected:
             raise PreconditionFailed
 
 
-def if_match(
+def if_match_given(
     if_match: Annotated[
         str | None, Header(alias="If-Match", description='The ETag of your last read, e.g. "3"')
     ] = None,
-) -> Expected:
-    """The If-Match header of a change.
+) -> Expected | None:
+    """The If-Match header of what may be a change or the first of its kind; None where it is missing.
 
     Raises:
-        PreconditionRequired: it is missing. BadRequest: it is not a list of ETags.
+        BadRequest: it is not a list of ETags.
     """
     if if_match is None:
-        raise PreconditionRequired
+        return None
     if if_match.strip() == "*":
         return Expected(None)
     if not _ETAGS.match(if_match):
         raise BadRequest(detail='If-Match must be an ETag such as "3".')
     strong = (part.strip() for part in if_match.split(","))
     return Expected(frozenset(part.strip('"') for part in strong if not part.startswith("W/")))
+
+
+IfMatchGiven = Annotated[Expected | None, Depends(if_match_given)]
+
+
+def if_match(given: IfMatchGiven) -> Expected:
+    """The If-Match header of a change. Raises PreconditionRequired and BadRequest."""
+    if given is None:
+        raise PreconditionRequired
+    return given
 
 
 IfMatch = Annotated[Expected, Depends(if_match)]

@@ -65,3 +65,21 @@ async def test_a_team_keeps_the_id_that_hr_gives_it(performance: Harness) -> Non
     assert (taken.status_code, taken.json()["type"]) == (409, "/problems/team-id-taken")
     branch = await bank.put("/organisation/units/BRANCH", json={**team, "kind": "branch"})
     assert (branch.status_code, branch.json()["errors"][0]["field"]) == (422, "body.team_id")
+
+
+async def test_a_change_of_a_unit_names_the_version_it_changes(performance: Harness) -> None:
+    bank = performance.client("administrator")
+    address, china = "/organisation/units/DEMO-FACTOR", {"kind": "entity", "calendar": "CN"}
+    new = await bank.put(address, json=china, headers={"If-Match": '"1"'})
+    assert (new.status_code, await performance.emitted()) == (412, [])
+    made = await bank.put(address, json=china)
+    assert (made.headers["ETag"], made.json()["version"]) == ('"1"', 1)
+    britain = china | {"calendar": "GB"}
+    assert (await bank.put(address, json=britain)).status_code == 428
+    changed = await bank.put(address, json=britain, headers={"If-Match": made.headers["ETag"]})
+    assert (changed.status_code, changed.headers["ETag"], changed.json()["calendar"]) == (200, '"2"', "GB")
+    lost = await bank.put(address, json=china, headers={"If-Match": made.headers["ETag"]})
+    assert lost.status_code == 412
+    (listed,) = (await bank.get("/organisation/units")).json()
+    assert (listed["version"], listed["calendar"]) == (2, "GB")
+    assert len(await performance.emitted()) == 2

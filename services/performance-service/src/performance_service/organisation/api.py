@@ -13,11 +13,15 @@ from eventing import emit
 from performance_service.organisation.model import TeamIdTaken, Unit, UnitUnderItself, UnknownUnit
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
+from servicekit.concurrency import IfMatchGiven, etag, next_version
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
-from servicekit.problems import problems
+from servicekit.problems import PreconditionFailed, PreconditionRequired, problems
 
 router = APIRouter(prefix="/organisation", tags=["organisation"])
+
+SETTLED = ("kind", "parent", "team_id", "calendar", "time_zone", "currency")
+"""What a unit's PUT settles."""
 
 
 class NewUnit(BaseModel):
@@ -37,11 +41,13 @@ class UnitView(NewUnit):
     """A unit as it stands."""
 
     unit_id: UnitCode
+    version: int
 
     @classmethod
     def of(cls, unit: Unit) -> "UnitView":
         return cls(
             unit_id=unit.unit_id,
+            version=next_version(unit),
             kind=unit.kind,
             parent=unit.parent,
             team_id=unit.team_id,
@@ -78,9 +84,10 @@ async def put_unit(
     tx: Tx,
     who: Annotated[Principal, may("organisation:write")],
     now: Now,
+    expected: IfMatchGiven,
     response: Response,
 ) -> UnitView:
-    """Create a unit, or change it. Saying the same again changes nothing and tells nobody."""
+    """Create a unit, or change it: that takes If-Match. Saying the same again changes nothing and tells nobody."""
     entity = await _entity_of(tx, who, unit_id, body)
     wanted = Unit.create(
         who.entity_id,
@@ -100,14 +107,23 @@ async def put_unit(
         if namesake is not None and namesake is not unit:
             raise TeamIdTaken(unit_id)
     if unit is None:
-        tx.add(wanted)
-        emit(tx, wanted.changed(now))
-        response.status_code = 201
-        return UnitView.of(wanted)
-    if UnitView.of(unit) != UnitView.of(wanted):
-        unit.kind, unit.parent, unit.team_id = wanted.kind, wanted.parent, wanted.team_id
-        unit.calendar, unit.time_zone, unit.currency = wanted.calendar, wanted.time_zone, wanted.currency
+        if expected is not None:
+            raise PreconditionFailed
+        unit = wanted
+        tx.add(unit)
         emit(tx, unit.changed(now))
+        response.status_code = 201
+    else:
+        if expected is not None:
+            expected.check(unit)
+        new = {name: value for name in SETTLED if (value := getattr(wanted, name)) != getattr(unit, name)}
+        if new:
+            if expected is None:
+                raise PreconditionRequired
+            for name, value in new.items():
+                setattr(unit, name, value)
+            emit(tx, unit.changed(now))
+    etag(response, unit)
     return UnitView.of(unit)
 
 
