@@ -124,10 +124,3 @@ async def test_without_a_master_key_it_says_so(sample: Harness) -> None:
 def test_a_wrong_master_key_is_refused_by_name(text: str) -> None:
     with pytest.raises(WrongSettings, match="MASTER_KEY"):
         Keyring.parse(text)
-
-
-def test_a_blind_index_finds_equals_and_shows_nothing() -> None:
-    ring, other = Keyring.parse(MASTER_KEY), Keyring.parse(OTHER)
-    assert ring.blind_index("Li  Wei") == ring.blind_index("li wei ")
-    assert ring.blind_index("Li Wei") != ring.blind_index("Li Wen")
-    assert ring.blind_index("Li Wei") != other.blind_index("Li Wei")

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import orjson
@@ -20,7 +20,9 @@ import pytest
 import sqlalchemy as sa
 
 from eventing.schema import relay_lease
+from servicekit.personal import Keyring
 from servicekit.processes import PartEnded, run_parts
+from servicekit.tables import person_key
 from servicekit.testing import AUDIENCE, MASTER_KEY, Harness, TestIssuer
 
 HERE = Path(__file__).parent
@@ -80,7 +82,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def started(command: str, harness: Harness, issuer: str, tmp_path: Path, **more: str) -> AsyncGenerator[Running]:
+async def started(commands: str, harness: Harness, issuer: str, tmp_path: Path, **more: str) -> AsyncGenerator[Running]:
     http, metrics = free_port(), free_port()
     environment = {
         **os.environ,
@@ -95,11 +97,12 @@ async def started(command: str, harness: Harness, issuer: str, tmp_path: Path, *
         "SHUTDOWN_SECONDS": "10",
         **more,
     }
+    command, *options = commands.split()
     log = tmp_path / f"{command}-{uuid4().hex[:4]}.log"
     code = "import sys; from sample.app import app; app.main(sys.argv[1:])"
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, command, env=environment, stdout=out, stderr=out
+            sys.executable, "-c", code, command, *options, env=environment, stdout=out, stderr=out
         )
     running = Running(process, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{metrics}", log)
     try:
@@ -249,3 +252,44 @@ async def test_a_part_that_does_not_finish_is_cut_off() -> None:
     stop.set()
     async with asyncio.timeout(10):
         await run_parts([("endless", asyncio.sleep(3600))], stop, -1.9)
+
+
+async def test_master_keys_are_rotated_while_the_api_runs_and_a_killed_rotation_goes_on(
+    sample: Harness, tmp_path: Path
+) -> None:
+    officer, new = sample.client("risk_officer"), "new:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
+    persons = [UUID(int=n) for n in range(1, 6)]
+    notes: list[str] = []
+    for code, person in zip("ABCDE", persons, strict=True):
+        made = await officer.post("/notes", json={"client_id": str(person), "code": code, "phone": f"138{person}"})
+        notes.append(made.json()["id"])
+
+    async def phones(ring: str) -> list[Any]:
+        sample.runtime.keyring = Keyring.parse(ring)
+        return [(await officer.get(f"/notes/{note}")).json().get("phone") for note in notes]
+
+    async def wrapped_anew() -> list[UUID]:
+        async with sample.tx() as tx:
+            by_new = sa.select(person_key.c.person_id).where(person_key.c.master_id == "new")
+            return list(await tx.scalars(by_new.order_by(person_key.c.person_id)))
+
+    readable, both = [f"138{each}" for each in persons], f"{new},{MASTER_KEY}"
+    assert await phones(new) == [None] * 5
+    async with sample.tx() as held, held.begin():
+        await held.execute(sa.select(person_key).where(person_key.c.person_id == persons[3]).with_for_update())
+        async with started("rewrap --batch 2", sample, "https://id.example", tmp_path, MASTER_KEY=both) as killed:
+            async with asyncio.timeout(60):
+                while await wrapped_anew() != persons[:2]:
+                    assert killed.process.returncode is None, killed.log.read_text()
+                    await asyncio.sleep(0.05)
+            assert await phones(both) == readable
+            killed.process.kill()
+            await killed.ended()
+    assert await wrapped_anew() == persons[:2]
+    async with started("rewrap --batch 2", sample, "https://id.example", tmp_path, MASTER_KEY=new) as lacking:
+        assert await lacking.ended() == 1
+        assert "lacks a key" in lacking.log.read_text()
+    async with started("rewrap --batch 2", sample, "https://id.example", tmp_path, MASTER_KEY=both) as again:
+        assert await again.ended() == 0, again.log.read_text()
+        assert "3 persons' keys wrapped anew; none is left" in again.log.read_text()
+    assert await phones(new) == readable

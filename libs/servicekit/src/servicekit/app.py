@@ -32,7 +32,7 @@ from servicekit.auth import Authenticator, KeySet, Roles, fetch_jwks
 from servicekit.clock import wall_time
 from servicekit.database import make_engine
 from servicekit.health import OutboxBound
-from servicekit.personal import Keyring
+from servicekit.personal import Keyring, NoMasterKey, rewrap
 from servicekit.routing import BodyLimit, adopt, permissions_of, routes_of
 from servicekit.runtime import INFO_KEY, Runtime
 from servicekit.scheduling import DueHandler, DueWork
@@ -240,6 +240,7 @@ def service(
 
 def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _openapi(service: Service, rest: Sequence[str]) -> None:
@@ -292,6 +293,33 @@ async def _rebuilt(service: Service, settings: ServiceSettings) -> Rebuilt:
         await engine.dispose()
 
 
+def _rewrap(service: Service, rest: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="rewrap", description="Wrap every person's key by the first master key, so that the others can go."
+    )
+    parser.add_argument("--batch", type=int, default=1000, help="persons in a transaction (default: %(default)s)")
+    settings = load(service.settings)
+    telemetry.configure(f"{service.name}-service", level=settings.log_level, endpoint=None)
+    try:
+        asyncio.run(_rewrapped(service.runtime(settings, worker=True), parser.parse_args(rest).batch))
+    except NoMasterKey:
+        raise SystemExit("MASTER_KEY is not set, or lacks a key by which a person's key is wrapped") from None
+
+
+async def _rewrapped(runtime: Runtime, batch: int) -> None:
+    done = 0
+    try:
+        while True:
+            async with runtime.sessions() as tx, tx.begin():
+                wrapped = await rewrap(tx, limit=batch)
+            done += wrapped
+            _print(f"{done} persons' keys wrapped anew" + ("" if wrapped else "; none is left"))
+            if not wrapped:
+                return
+    finally:
+        await runtime.close()
+
+
 def _topics_needs(service: Service, rest: Sequence[str]) -> None:
     heard = groups(service.name, service.subscriptions)
     needs = {
@@ -334,6 +362,7 @@ COMMANDS: dict[str, Callable[[Service, Sequence[str]], None]] = {
     "migrate": _migrate,
     "migrated": _migrated,
     "rebuild": _rebuild,
+    "rewrap": _rewrap,
     "api": lambda service, rest: _run(service, api=True, worker=False),
     "worker": lambda service, rest: _run(service, api=False, worker=True),
     "all": lambda service, rest: _run(service, api=True, worker=True),

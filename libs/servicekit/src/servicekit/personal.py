@@ -6,8 +6,6 @@ master keys can be rotated. Invariant: a ciphertext opens only in the table, col
 
 import base64
 import binascii
-import hashlib
-import hmac
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -75,7 +73,6 @@ class Keyring:
     def __init__(self, masters: dict[str, bytes]) -> None:
         self._masters = masters
         self.current = next(iter(masters))
-        self._blind = hmac.digest(masters[self.current], b"blind index", "sha256")
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
@@ -111,10 +108,6 @@ class Keyring:
         if master_id not in self._masters:
             raise NoMasterKey
         return _open(self._masters[master_id], wrapped, person_id.bytes)
-
-    def blind_index(self, text: str) -> bytes:
-        """A keyed fingerprint of a text, to find equal ones without storing them (case and space folded)."""
-        return hmac.digest(self._blind, " ".join(text.casefold().split()).encode(), hashlib.sha256)
 
 
 def _seal(key: bytes, plain: bytes, place: bytes) -> bytes:
@@ -214,13 +207,20 @@ async def erase_person(tx: AsyncSession, person_id: UUID) -> bool:
 
 
 async def rewrap(tx: AsyncSession, *, limit: int = 1000) -> int:
-    """Wrap up to `limit` keys of older master keys by the current one; how many there were."""
+    """Wrap up to `limit` keys of other master keys by the current one; 0 when none is left.
+
+    One that is being erased is waited for, so that none is passed over.
+
+    Raises:
+        NoMasterKey: a key is wrapped by a master key that is not in the ring.
+    """
     keyring = _keyring(tx)
     rows = await tx.execute(
         sa.select(person_key)
         .where(person_key.c.master_id != keyring.current)
+        .order_by(person_key.c.person_id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update()
     )
     done = 0
     for row in rows.all():

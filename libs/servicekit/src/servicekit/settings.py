@@ -89,7 +89,8 @@ class ServiceSettings(BaseSettings):
     master_key: Annotated[
         SecretStr | None,
         Field(
-            description="Wraps persons' keys: id:base64 of 32 bytes[,older-id:base64…]; the first one wraps new keys"
+            description="Wraps persons' keys: id:base64 of 32 bytes[,older-id:base64…]; the first one wraps new keys,"
+            " and `rewrap` the old ones anew"
         ),
     ] = None
     http_host: Annotated[str, Field(description="Address the API listens on")] = "127.0.0.1"
