@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
 from uuid import UUID, uuid4
@@ -492,15 +493,20 @@ class RefusedKey:
     error: str
     attempts: int
     stopped: bool
+    since: datetime
 
 
 async def list_refused(conn: AsyncConnection | AsyncSession) -> list[RefusedKey]:
-    """Keys that Kafka refuses, for /ops."""
+    """Keys that Kafka refuses, the longest first."""
     columns = [relay_refused.c[name] for name in RefusedKey.__slots__]
-    rows = await conn.execute(sa.select(*columns).order_by(relay_refused.c.since).limit(1000))
+    rows = await conn.execute(sa.select(*columns).order_by(relay_refused.c.since).limit(10_000))
     return [RefusedKey(**row) for row in rows.mappings()]
 
 
-async def resume_key(conn: AsyncConnection | AsyncSession, topic: str, key: str) -> None:
-    """Let a stopped key be tried again (the topic's limit was raised, or the row was mended)."""
-    await conn.execute(sa.delete(relay_refused).where(relay_refused.c.topic == topic, relay_refused.c.key == key))
+async def resume_key(conn: AsyncConnection | AsyncSession, topic: str, key: str) -> int | None:
+    """Let a stopped key be tried again (the topic's limit was raised, or the row was mended).
+
+    Returns the outbox row that was refused; None where none of the key's was.
+    """
+    resumed = sa.delete(relay_refused).where(relay_refused.c.topic == topic, relay_refused.c.key == key)
+    return (await conn.execute(resumed.returning(relay_refused.c.seq))).scalar()

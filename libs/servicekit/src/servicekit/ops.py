@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from eventing import parking
+from eventing import parking, relay
 from eventing.outbox import outbox_depth
-from eventing.schema import consumer_halt, relay_refused
+from eventing.schema import consumer_halt
 from eventing.subscriptions import Group, Subscriptions, groups
 from servicekit import audit
 from servicekit.auth import Principal, may
@@ -283,18 +283,12 @@ def router(service: str, subscriptions: list[Subscriptions]) -> APIRouter:
     @api.get("/refused-keys")
     async def list_refused_keys(tx: ReadTx, who: Reader) -> list[RefusedKeyView]:
         """Keys whose events Kafka refused; `stopped` ones stand still until resumed."""
-        rows = await tx.execute(sa.select(relay_refused).order_by(relay_refused.c.since).limit(10_000))
-        return [RefusedKeyView.model_validate(row) for row in rows]
+        return [RefusedKeyView.model_validate(each) for each in await relay.list_refused(tx)]
 
     @api.post("/refused-keys/resume", status_code=204, responses=problems(NotFound))
     async def resume_refused_key(body: RefusedKey, tx: Tx, who: Operator) -> None:
         """Let the relay try this key again."""
-        gone = await tx.execute(
-            sa.delete(relay_refused)
-            .where(relay_refused.c.topic == body.topic, relay_refused.c.key == body.key)
-            .returning(relay_refused.c.seq)
-        )
-        seq = gone.scalar()
+        seq = await relay.resume_key(tx, body.topic, body.key)
         if seq is None:
             raise NotFound
         audit.append(tx, table="relay_refused", row_id=f"{body.topic}/{body.key}", action="resume", after={"seq": seq})
