@@ -1,32 +1,10 @@
-"""What every request body keeps to: no unknown fields, no control characters, no value that says nothing."""
+"""The texts that requests of this service take."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from contracts.base import OpenEnum
+from servicekit.requests import printable
 
-K = TypeVar("K", bound=OpenEnum)
-
-
-class Body(BaseModel):
-    """A request body."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
-
-
-def _printable(text: str) -> str:
-    if not all(each.isprintable() for each in text):
-        raise ValueError("control characters and line breaks are not allowed")
-    return text
-
-
-Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]
 """A line of text."""
-
-
-def known(value: K) -> K:
-    """UNKNOWN is how an event's new value is read; nobody may write it."""
-    if value.name == "UNKNOWN":
-        raise ValueError("not a known value")
-    return value

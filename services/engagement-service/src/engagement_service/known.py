@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from contracts.base import OpenEnum
 from servicekit.problems import Invalid
+from servicekit.requests import known
 
 
 class StaffNotStated(Invalid):
@@ -19,17 +20,11 @@ class StaffNotStated(Invalid):
 E = TypeVar("E", bound=OpenEnum)
 
 
-def _known(value: E) -> E:
-    if value.name == "UNKNOWN":
-        raise ValueError("this value is not one of those listed")
-    return value
-
-
 def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Known = Annotated[E, AfterValidator(_known)]
+Known = Annotated[E, AfterValidator(known)]
 Moment = Annotated[
     AwareDatetime,
     Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2999, 12, 31, tzinfo=UTC)),

@@ -1,39 +1,16 @@
-"""What every request and answer of this service keeps to: no unknown fields; money and ratios as decimal strings."""
+"""What every request and answer of this service keeps to: money and ratios as decimal strings."""
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, Strict
+from pydantic import AfterValidator, Field, PlainSerializer, Strict
 
-from contracts.base import OpenEnum
+from servicekit.requests import Body, printable
 
-K = TypeVar("K", bound=OpenEnum)
-
-
-class Body(BaseModel):
-    """A request body."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
-
-
-def _printable(text: str) -> str:
-    if not all(each.isprintable() for each in text):
-        raise ValueError("control characters and line breaks are not allowed")
-    return text
-
-
-Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
-Reason = Annotated[str, Field(min_length=10, max_length=1000), AfterValidator(_printable)]
+Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(printable)]
+Reason = Annotated[str, Field(min_length=10, max_length=1000), AfterValidator(printable)]
 """Enough words for a reader to understand the decision."""
-
-
-def known(value: K) -> K:
-    """UNKNOWN is how an event's new value is read; nobody may write it."""
-    if value.name == "UNKNOWN":
-        raise ValueError("not a known value")
-    return value
-
 
 DecimalText = Annotated[Decimal, PlainSerializer(lambda value: f"{value:f}", return_type=str, when_used="json")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code", examples=["CNY"])]

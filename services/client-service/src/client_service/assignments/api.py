@@ -18,7 +18,7 @@ from client_service.assignments.model import (
 from client_service.clients.model import UnknownClient
 from client_service.clients.queries import get_client
 from client_service.organisation.model import StaffMember, zone_of
-from client_service.requests import Body, Line
+from client_service.requests import Line
 from contracts.client import RmAssigned
 from eventing.outbox import emit
 from servicekit.access import set_owner
@@ -27,6 +27,7 @@ from servicekit.clock import Now
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.problems import problems
+from servicekit.requests import Body
 
 router = APIRouter(prefix="/clients/{client_id}", tags=["relationship managers"])
 

@@ -28,7 +28,7 @@ from client_service.clients.queries import (
     get_client,
     release_identifiers,
 )
-from client_service.requests import Body, Line, known
+from client_service.requests import Line
 from contracts.base import BranchId, Code, Token, party_id
 from contracts.client import (
     ClientProfileChanged,
@@ -49,6 +49,7 @@ from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import PreconditionFailed, problems
+from servicekit.requests import Body, known
 
 router = APIRouter(prefix="/clients", tags=["clients"])
 

@@ -26,7 +26,7 @@ from client_service.lifecycle.model import LifecycleStep
 from client_service.lifecycle.rules import NoRating, RatingNotValid, StageNotReachable, may_sign
 from client_service.lifecycle.standing import standing_of
 from client_service.organisation.model import today
-from client_service.requests import Body, Line, known
+from client_service.requests import Line
 from contracts.bank.ledger import FeeKind
 from contracts.base import Money
 from contracts.client import ContractSigned, LifecycleChanged, LifecycleReason, Product, Stage
@@ -37,6 +37,7 @@ from servicekit.concurrency import etag, next_version
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.problems import problems
+from servicekit.requests import Body, known
 
 router = APIRouter(prefix="/clients/{client_id}/contracts", tags=["contracts"])
 

@@ -25,7 +25,7 @@ from client_service.lifecycle.rules import (
     blocked,
 )
 from client_service.lifecycle.standing import standing_of
-from client_service.requests import Body, Line, known
+from client_service.requests import Line
 from contracts.client import LifecycleChanged, LifecycleReason, Stage
 from eventing.outbox import emit
 from servicekit.auth import Principal, may
@@ -34,6 +34,7 @@ from servicekit.concurrency import etag
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.problems import problems, slug
+from servicekit.requests import Body, known
 
 router = APIRouter(prefix="/clients/{client_id}/lifecycle", tags=["lifecycle"])
 

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from client_service.clients.model import Client, UnknownClient
 from client_service.clients.queries import get_client
 from client_service.persons.model import PERSONAL, ContactPerson, PersonErased, UnknownPerson
-from client_service.requests import Body, Line
+from client_service.requests import Line
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import IfMatch, etag, next_version
@@ -21,6 +21,7 @@ from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.personal import PersonKey, erase_person, key_of_person, person_keys
 from servicekit.problems import PreconditionFailed, problems
+from servicekit.requests import Body
 
 router = APIRouter(prefix="/clients/{client_id}/contact-persons", tags=["contact persons"])
 

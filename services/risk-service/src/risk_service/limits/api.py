@@ -40,7 +40,7 @@ from risk_service.limits.model import (
     client_limits,
 )
 from risk_service.limits.utilisation import Utilisation, utilisation
-from risk_service.requests import Body, Day, DecimalText, NewMoney, Positive, known
+from risk_service.requests import Day, DecimalText, NewMoney, Positive
 from servicekit.access import visible
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
@@ -48,6 +48,7 @@ from servicekit.concurrency import IfMatch, etag, next_version
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.problems import Invalid, problems
+from servicekit.requests import Body, known
 from servicekit.scheduling import cancel, schedule
 
 router = APIRouter(tags=["limits"])

@@ -24,7 +24,7 @@ from risk_service.rating.model import (
     grades,
 )
 from risk_service.rating.scorecard import DEFAULT_GRADE, load_model
-from risk_service.requests import Body, Day, DecimalText, Reason
+from risk_service.requests import Day, DecimalText, Reason
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.concurrency import etag
@@ -32,6 +32,7 @@ from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import problems
+from servicekit.requests import Body
 from servicekit.scheduling import cancel, schedule
 
 router = APIRouter(tags=["ratings"])

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts import BreakResolution, LedgerBreakResolved
 from eventing.outbox import emit
 from risk_service.reconciliation.model import BreakNotOpen, BreakStatus, LedgerBreak
-from risk_service.requests import Body, Day, DecimalText, Reason, money
+from risk_service.requests import Day, DecimalText, Reason, money
 from servicekit.access import ids_of, visible
 from servicekit.auth import Principal, may
 from servicekit.clock import Now
@@ -21,6 +21,7 @@ from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import Forbidden, NotFound, problems
+from servicekit.requests import Body
 
 router = APIRouter(tags=["reconciliation"])
 

@@ -14,7 +14,7 @@ from contracts import AlertAcknowledged, AlertClosed, AlertOutcome, Severity
 from eventing.outbox import emit
 from risk_service.receivables.model import Posting
 from risk_service.receivables.queries import latest_date
-from risk_service.requests import Body, Day, DecimalText, Line, known
+from risk_service.requests import Day, DecimalText, Line
 from risk_service.warnings.model import (
     Alert,
     AlertAlreadyAcknowledged,
@@ -32,6 +32,7 @@ from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import NotFound, problems
+from servicekit.requests import Body, known
 
 router = APIRouter(tags=["warnings"])
 
