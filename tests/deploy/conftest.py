@@ -86,3 +86,23 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
     asyncio.run(execute(f"CREATE DATABASE {name}"))
     yield f"{server.rpartition('/')[0]}/{name}"
     asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+LONG = {
+    "keycloak": "a real Keycloak with the realm of deploy/keycloak (160 MB are fetched once)",
+    "kubernetes": "both overlays on a real API server; CONTROL_PLANE or the PATH names the program that runs it",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The tests that run only when asked for: `pytest -m keycloak tests/deploy`."""
+    for name, meaning in LONG.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out those nobody asked for."""
+    for item in items:
+        for name in LONG:
+            if item.get_closest_marker(name) and name not in config.option.markexpr:
+                item.add_marker(pytest.mark.skip(reason=f"only with -m {name}"))
