@@ -40,9 +40,9 @@ TABLES = (
     """CREATE TABLE day_close (
         entity_id TEXT NOT NULL, client_id UUID NOT NULL, business_date DATE NOT NULL,
         position BIGINT NOT NULL, known_at timestamptz NOT NULL, lines JSONB NOT NULL,
-        CONSTRAINT pk_day_close PRIMARY KEY (entity_id, client_id, business_date))""",
+        CONSTRAINT pk_day_close PRIMARY KEY (entity_id, client_id, business_date, position))""",
     """CREATE TABLE evaluation (
-        entity_id TEXT NOT NULL, client_id UUID NOT NULL, as_of DATE NOT NULL, position BIGINT NOT NULL,
+        entity_id TEXT NOT NULL, client_id UUID NOT NULL, as_of DATE NOT NULL, reaches_to DATE,
         CONSTRAINT pk_evaluation PRIMARY KEY (entity_id, client_id))""",
     """CREATE TABLE exposure_snapshot (
         entity_id TEXT NOT NULL, client_id UUID NOT NULL, as_of DATE NOT NULL, currency TEXT NOT NULL,
@@ -82,7 +82,7 @@ TABLES = (
     "CREATE INDEX posting_funding ON posting (entity_id, client_id) WHERE funds <> 0",
     "CREATE INDEX posting_invoice ON posting (entity_id, client_id, invoice_number) WHERE invoice_number IS NOT NULL",
     "CREATE INDEX posting_receivable ON posting (receivable_id) WHERE receivable_id IS NOT NULL",
-    "CREATE INDEX posting_root ON posting (root_id) WHERE root_id IS NOT NULL",
+    "CREATE INDEX posting_root ON posting (entity_id, client_id, root_id) WHERE root_id IS NOT NULL",
     """CREATE TABLE rating (
         id UUID NOT NULL, entity_id TEXT NOT NULL, client_id UUID NOT NULL, as_of DATE NOT NULL,
         grade TEXT NOT NULL, pd NUMERIC(12, 8) NOT NULL, score NUMERIC(20, 4), model_version TEXT NOT NULL,

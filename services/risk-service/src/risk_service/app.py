@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from risk_service import clients, limits, monitoring, rating, receivables, reconciliation, warnings
+from risk_service import clients, closing, limits, monitoring, rating, receivables, reconciliation, warnings
 from risk_service.model_base import Base
 from risk_service.permissions import PERMISSIONS
 from risk_service.settings import Settings
@@ -13,6 +13,7 @@ app: Service = service(
     features=[
         clients.feature,
         receivables.feature,
+        closing.feature,
         monitoring.feature,
         warnings.feature,
         limits.feature,

@@ -1,6 +1,6 @@
 """Credit limits: approval, utilisation, and headroom reserved for fundings."""
 
-from risk_service.limits import api, deadlines, subscribers
+from risk_service.limits import api, deadlines
 from servicekit.app import Feature
 
-feature = Feature("limits", router=api.router, subscriptions=[subscribers.on], due=deadlines.due)
+feature = Feature("limits", router=api.router, due=deadlines.due)

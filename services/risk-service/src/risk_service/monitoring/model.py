@@ -39,7 +39,7 @@ class Snapshot(Base):
 
 
 class Evaluation(Base):
-    """How far a client has been evaluated: the last closed date, and up to which position of its partition."""
+    """How far a client has been evaluated."""
 
     __tablename__ = "evaluation"
     __table_args__ = NOT_AUDITED
@@ -47,4 +47,6 @@ class Evaluation(Base):
     entity_id: Mapped[str] = mapped_column(primary_key=True)
     client_id: Mapped[UUID] = mapped_column(primary_key=True)
     as_of: Mapped[date]
-    position: Mapped[int] = mapped_column(BigInteger)
+    """The last closed date."""
+    reaches_to: Mapped[date | None]
+    """The earliest date, evaluated already, that postings booked since the last close count from."""

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, column, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, column, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -68,12 +68,20 @@ _CLOSES = {
     "close_dates": ("as_of", sa.Date()),
     "close_positions": ("position", sa.BigInteger()),
 }
-CLOSES: Any = (
-    func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, (_, kind) in _CLOSES.items()))
-    .table_valued(*(column(name, kind) for name, kind in _CLOSES.values()))
-    .render_derived(name="closes")
-)
+
+
+def _closes(alias: str) -> Any:
+    given = func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, (_, kind) in _CLOSES.items()))
+    return given.table_valued(*(column(name, kind) for name, kind in _CLOSES.values())).render_derived(name=alias)
+
+
+CLOSES: Any = _closes("closes")
 """The rows of `Closes` as a table to join: entity_id, client_id, as_of, position."""
+
+
+def same_day(entity_id: Any, client_id: Any, day: Any) -> list[ColumnElement[bool]]:
+    """Conditions that tie these columns to a row of CLOSES."""
+    return [entity_id == CLOSES.c.entity_id, client_id == CLOSES.c.client_id, day == CLOSES.c.as_of]
 
 
 class _EachClose:
@@ -95,22 +103,25 @@ def _seen(at: Moment | _EachClose, row: Any) -> list[ColumnElement[bool]]:
 
 
 def _standing(at: Moment | _EachClose, scope: Scope, *conditions: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return [scope, Posting.kind != REVERSED, *_seen(at, Posting), *conditions, ~_undone(at)]
+
+
+def _undone(at: Moment | _EachClose) -> ColumnElement[bool]:
+    """Whether the posting is undone at the moment."""
     undo = aliased(Posting)
-    undone = (
-        select(undo.root_id)
-        .where(
-            undo.kind == REVERSED,
+    net = select(undo.root_id).where(undo.root_id.is_not(None)).group_by(undo.root_id).having(func.sum(undo.sign) < 0)
+    if isinstance(at, Moment):
+        own = (
             undo.root_id == Posting.posting_id,
             undo.entity_id == Posting.entity_id,
             undo.client_id == Posting.client_id,
-            *_seen(at, undo),
         )
-        .group_by(undo.root_id)
-        .having(func.sum(undo.sign) < 0)
-        .correlate(Posting, *([] if isinstance(at, Moment) else [CLOSES]))
-        .exists()
-    )
-    return [scope, Posting.kind != REVERSED, *_seen(at, Posting), *conditions, ~undone]
+        return net.where(*own, *_seen(at, undo)).correlate(Posting).exists()
+    each = _closes("undoing")
+    mine = undo.entity_id == each.c.entity_id, undo.client_id == each.c.client_id
+    seen = undo.value_date <= each.c.as_of, undo.position <= each.c.position
+    undone = net.add_columns(each.c.as_of).where(*mine, *seen).group_by(each.c.as_of)  # once, not for each posting
+    return tuple_(Posting.posting_id, CLOSES.c.as_of).in_(undone)
 
 
 def _sum(what: Any, *conditions: ColumnElement[bool]) -> ColumnElement[Decimal]:

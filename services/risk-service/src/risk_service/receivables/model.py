@@ -59,7 +59,7 @@ class Posting(Base):
         Index("posting_day", "entity_id", "client_id", "business_date", "kind"),
         Index("posting_receivable", "receivable_id", postgresql_where=text("receivable_id IS NOT NULL")),
         Index("posting_debtor", "entity_id", "debtor_id", postgresql_where=text("debtor_id IS NOT NULL")),
-        Index("posting_root", "root_id", postgresql_where=text("root_id IS NOT NULL")),
+        Index("posting_root", "entity_id", "client_id", "root_id", postgresql_where=text("root_id IS NOT NULL")),
         Index("posting_funding", "entity_id", "client_id", postgresql_where=text("funds <> 0")),
         Index(
             "posting_invoice",
@@ -102,7 +102,7 @@ class Posting(Base):
 
 
 class DayClose(Base):
-    """What the ledger says of a client's business day. The last word on a day counts."""
+    """What the ledger said of a client's business day, each time it did. The last word up to a position counts."""
 
     __tablename__ = "day_close"
     __table_args__ = PROJECTION
@@ -110,7 +110,7 @@ class DayClose(Base):
     entity_id: Mapped[str] = mapped_column(primary_key=True)
     client_id: Mapped[UUID] = mapped_column(primary_key=True)
     business_date: Mapped[date] = mapped_column(primary_key=True)
-    position: Mapped[int] = mapped_column(BigInteger)
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     known_at: Mapped[datetime]
     lines: Mapped[dict[str, Any]]
     """{"lines": [[kind, count, total, currency], …]}"""
@@ -182,3 +182,9 @@ def row_of(event: ledger.Posting) -> Mapping[str, Any]:
         "root_id": reversed_id,
         "sign": None if reversed_id is None else -1,
     }
+
+
+def position(event: Event) -> int:
+    """Where a delivered event stands in its client's partition."""
+    assert event.meta is not None
+    return event.meta.offset

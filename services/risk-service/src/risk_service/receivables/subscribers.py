@@ -1,5 +1,6 @@
 """Keeps every posting of the ledger and every day-close. Nothing is interpreted here, so nothing depends on order."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import update
@@ -8,25 +9,44 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from contracts.bank import ledger
-from contracts.base import Event
 from contracts.catalogue import all_events
 from eventing.subscriptions import Subscriptions
 from risk_service.clients.queries import note_clients
-from risk_service.receivables.model import REVERSED, DayClose, Posting, row_of
+from risk_service.receivables.model import REVERSED, DayClose, Posting, position, row_of
 
 on = Subscriptions()
 LONGEST_CHAIN = 8
 
 POSTINGS: tuple[type[ledger.Posting], ...] = tuple(e for e in all_events() if issubclass(e, ledger.Posting))
+LedgerEvent = ledger.Posting | ledger.BusinessDayClosed
+LEDGER_EVENTS: tuple[type[LedgerEvent], ...] = (*POSTINGS, ledger.BusinessDayClosed)
+"""All heard by the same handlers, so that a poll is one run of them (eventing.dispatch)."""
 
 
-async def keep_postings(events: list[Any], tx: AsyncSession) -> None:
-    """One row a posting; one that is known already stays as it was."""
-    await note_clients(tx, ((event.entity_id, event.client_id) for event in events))
-    await tx.execute(insert(Posting).on_conflict_do_nothing(), [row_of(event) for event in events])
-    reversals = [event for event in events if isinstance(event, ledger.PostingReversed)]
-    if reversals:
-        await _follow_chains(tx, {event.client_id for event in reversals})
+async def keep(events: Sequence[LedgerEvent], tx: AsyncSession) -> None:
+    """One row a posting and one each time a day is closed; what is known already stays as it was."""
+    postings = [event for event in events if isinstance(event, ledger.Posting)]
+    closes = [event for event in events if isinstance(event, ledger.BusinessDayClosed)]
+    if postings:
+        await note_clients(tx, ((event.entity_id, event.client_id) for event in postings))
+        rows = [row_of(event) for event in postings]
+        await tx.execute(insert(Posting).on_conflict_do_nothing().execution_options(render_nulls=True), rows)
+    if reversed_in := {event.client_id for event in postings if isinstance(event, ledger.PostingReversed)}:
+        await _follow_chains(tx, reversed_in)
+    if closes:
+        await tx.execute(insert(DayClose).on_conflict_do_nothing(), [_close(event) for event in closes])
+
+
+def _close(event: ledger.BusinessDayClosed) -> dict[str, Any]:
+    assert event.meta is not None
+    return {
+        "entity_id": event.entity_id,
+        "client_id": event.client_id,
+        "business_date": event.business_date,
+        "position": position(event),
+        "known_at": event.meta.known_at,
+        "lines": {"lines": [[li.kind, li.count, str(li.total.amount), li.total.currency] for li in event.lines]},
+    }
 
 
 async def _follow_chains(tx: AsyncSession, clients: set[Any]) -> None:
@@ -52,33 +72,5 @@ async def _follow_chains(tx: AsyncSession, clients: set[Any]) -> None:
             return
 
 
-for posting in POSTINGS:
-    on.project_batch(posting)(keep_postings)
-
-
-@on.project_batch(ledger.BusinessDayClosed)
-async def keep_day_closes(events: list[ledger.BusinessDayClosed], tx: AsyncSession) -> None:
-    """What the ledger says of a day; said again, the later word counts."""
-    for event in events:
-        meta = _meta(event)
-        row = {
-            "entity_id": event.entity_id,
-            "client_id": event.client_id,
-            "business_date": event.business_date,
-            "position": meta.offset,
-            "known_at": meta.known_at,
-            "lines": {"lines": [[li.kind, li.count, str(li.total.amount), li.total.currency] for li in event.lines]},
-        }
-        put = insert(DayClose).values(row)
-        await tx.execute(
-            put.on_conflict_do_update(
-                index_elements=[DayClose.entity_id, DayClose.client_id, DayClose.business_date],
-                set_={name: put.excluded[name] for name in ("position", "known_at", "lines")},
-                where=DayClose.position < put.excluded.position,
-            )
-        )
-
-
-def _meta(event: Event) -> Any:
-    assert event.meta is not None
-    return event.meta
+for heard in LEDGER_EVENTS:
+    on.project_batch(heard)(keep)

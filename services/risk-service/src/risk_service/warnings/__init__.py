@@ -1,6 +1,6 @@
 """Early warning: rules over the daily snapshots, and alerts."""
 
-from risk_service.warnings import api, subscribers
+from risk_service.warnings import api
 from servicekit.app import Feature
 
-feature = Feature("warnings", router=api.router, subscriptions=[subscribers.on])
+feature = Feature("warnings", router=api.router)

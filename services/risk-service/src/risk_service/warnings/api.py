@@ -23,7 +23,7 @@ from risk_service.warnings.model import (
     Measure,
     WarningRule,
 )
-from risk_service.warnings.subscribers import rules_on
+from risk_service.warnings.watching import rules_on
 from servicekit.access import ids_of, visible
 from servicekit.auth import Principal, may
 from servicekit.clock import Now

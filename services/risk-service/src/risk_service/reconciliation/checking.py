@@ -1,59 +1,70 @@
-"""Checks each closed business day against the postings that came, and again when a late posting comes."""
+"""Checks closed business days against the postings that came."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import BreakResolution, BusinessDayClosed, LedgerBreakFound, LedgerBreakResolved, Money
 from contracts.base import Event
 from eventing.outbox import derived_id, emit
-from eventing.subscriptions import Subscriptions
-from risk_service.monitoring.evaluation import position
-from risk_service.monitoring.subscribers import after_close
-from risk_service.receivables.balances import CLOSES, Closes
-from risk_service.receivables.model import DayClose, Posting
-from risk_service.receivables.subscribers import POSTINGS
+from risk_service.receivables.balances import CLOSES, CloseKey, Closes, same_day
+from risk_service.receivables.model import DayClose, Posting, position
+from risk_service.receivables.subscribers import LedgerEvent
 from risk_service.reconciliation.model import BreakStatus, Control, Difference, LedgerBreak, Line, compare
 
-on = Subscriptions()
 
+async def checking(tx: AsyncSession, causes: Sequence[LedgerEvent]) -> Callable[[LedgerEvent], None]:
+    """What opens, restates and resolves the breaks of an event's day, as of that event; one call for each of these.
 
-Day = tuple[str, UUID, date]
-
-
-@on.react_batch(BusinessDayClosed)
-async def check_days(events: list[BusinessDayClosed], tx: AsyncSession) -> None:
-    """Compare counts and control totals per posting kind; of a day closed twice the later word counts."""
-    days: dict[Day, Event] = {(event.entity_id, event.client_id, event.business_date): event for event in events}
-    await check(tx, days, BreakResolution.LEDGER_CORRECTED)
-
-
-async def check_again(events: list[Any], tx: AsyncSession) -> None:
-    """A posting that came after its day was closed may end a break, or make one."""
-    for event in await after_close(events, tx):
-        day = event.entity_id, event.client_id, event.business_date
-        await check(tx, {day: event}, BreakResolution.LATE_POSTING_ARRIVED)
-
-
-for posting in POSTINGS:
-    on.react_batch(posting)(check_again)
-
-
-async def check(tx: AsyncSession, days: Mapping[Day, Event], how: BreakResolution) -> None:
-    """Open, restate and resolve the breaks of these days, each as of the event that causes the check."""
+    A close is checked by its own lines; a posting that came after the close may end a break, or make one.
+    """
+    days: dict[CloseKey, LedgerEvent] = {
+        (event.entity_id, event.client_id, event.business_date): event for event in causes
+    }
     closes = Closes(tuple((*day, position(event)) for day, event in days.items()))
-    lines: dict[Day, list[tuple[str, str, Control]]] = {}
-    close = DayClose.entity_id, DayClose.client_id, DayClose.business_date
-    for entity, client, day, told in await tx.execute(select(*close, DayClose.lines).where(tuple_(*close).in_(days))):
-        lines[entity, client, day] = [
-            (kind, currency, Control(count, Decimal(total))) for kind, count, total, currency in told["lines"]
+    lines = await _lines(tx, closes)
+    actual = await _counted(tx, closes)
+    known: dict[CloseKey, dict[tuple[str, str], LedgerBreak]] = defaultdict(dict)
+    broken = same_day(LedgerBreak.entity_id, LedgerBreak.client_id, LedgerBreak.business_date)
+    for found in await tx.scalars(select(LedgerBreak).join(CLOSES, and_(*broken)), closes.parameters()):
+        known[found.entity_id, found.client_id, found.business_date][found.posting_kind, found.currency] = found
+
+    def check(event: LedgerEvent) -> None:
+        day = event.entity_id, event.client_id, event.business_date
+        closed = isinstance(event, BusinessDayClosed)
+        how = BreakResolution.LEDGER_CORRECTED if closed else BreakResolution.LATE_POSTING_ARRIVED
+        _check_day(tx, event, day, compare(lines[day], actual[day]), known[day], how)
+
+    return check
+
+
+async def _lines(tx: AsyncSession, closes: Closes) -> dict[CloseKey, list[tuple[str, str, Control]]]:
+    """The ledger's last word on each day up to the position."""
+    at = CLOSES.c
+    told = await tx.execute(
+        select(at.entity_id, at.client_id, at.as_of, DayClose.lines)
+        .ext(distinct_on(at.entity_id, at.client_id, at.as_of))
+        .where(
+            *same_day(DayClose.entity_id, DayClose.client_id, DayClose.business_date),
+            DayClose.position <= at.position,
+        )
+        .order_by(at.entity_id, at.client_id, at.as_of, DayClose.position.desc()),
+        closes.parameters(),
+    )
+    return {
+        (entity, client, day): [
+            (kind, currency, Control(count, Decimal(total))) for kind, count, total, currency in lines["lines"]
         ]
+        for entity, client, day, lines in told
+    }
+
+
+async def _counted(tx: AsyncSession, closes: Closes) -> Mapping[CloseKey, dict[Line, Control]]:
+    """What came for each day up to the position."""
     counted = await tx.execute(
         select(
             Posting.entity_id,
@@ -65,30 +76,22 @@ async def check(tx: AsyncSession, days: Mapping[Day, Event], how: BreakResolutio
             func.sum(Posting.amount),
         )
         .where(
-            Posting.entity_id == CLOSES.c.entity_id,
-            Posting.client_id == CLOSES.c.client_id,
-            Posting.business_date == CLOSES.c.as_of,
+            *same_day(Posting.entity_id, Posting.client_id, Posting.business_date),
             Posting.position <= CLOSES.c.position,
         )
         .group_by(Posting.entity_id, Posting.client_id, Posting.business_date, Posting.kind, Posting.currency),
         closes.parameters(),
     )
-    actual: dict[Day, dict[Line, Control]] = defaultdict(dict)
+    actual: dict[CloseKey, dict[Line, Control]] = defaultdict(dict)
     for entity, client, day, kind, currency, count, total in counted:
         actual[entity, client, day][Line(kind, currency)] = Control(count, Decimal(total or 0))
-    known: dict[Day, dict[tuple[str, str], LedgerBreak]] = defaultdict(dict)
-    broken = LedgerBreak.entity_id, LedgerBreak.client_id, LedgerBreak.business_date
-    for found in await tx.scalars(select(LedgerBreak).where(tuple_(*broken).in_(days))):
-        known[found.entity_id, found.client_id, found.business_date][found.posting_kind, found.currency] = found
-    for day, event in days.items():
-        if day in lines:
-            _check_day(tx, event, day, compare(lines[day], actual[day]), known[day], how)
+    return actual
 
 
 def _check_day(
     tx: AsyncSession,
     event: Event,
-    day: Day,
+    day: CloseKey,
     both: Mapping[tuple[str, str], tuple[Control, Control]],
     known: dict[tuple[str, str], LedgerBreak],
     how: BreakResolution,
@@ -103,7 +106,7 @@ def _check_day(
         _agrees(tx, event, found, how, Control(0, Decimal(0)))
 
 
-def _differs(tx: AsyncSession, event: Event, day: Day, found: LedgerBreak | None, difference: Difference) -> None:
+def _differs(tx: AsyncSession, event: Event, day: CloseKey, found: LedgerBreak | None, difference: Difference) -> None:
     _, client_id, business_date = day
     if found is None:
         found = LedgerBreak(

@@ -1,6 +1,7 @@
-"""Runs the warning rules over a client's snapshot of the day just closed, and raises, escalates and clears alerts."""
+"""Runs the warning rules over clients' figures of days just closed, and raises, escalates and clears alerts."""
 
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -20,7 +21,7 @@ from contracts import (
     Severity,
 )
 from eventing.outbox import derived_id, emit
-from eventing.subscriptions import Subscriptions
+from risk_service.monitoring.evaluation import Figures
 from risk_service.monitoring.model import Snapshot
 from risk_service.receivables.balances import CLOSES, CloseKey, Closes
 from risk_service.warnings.model import (
@@ -35,7 +36,6 @@ from risk_service.warnings.model import (
     find,
 )
 
-on = Subscriptions()
 SEVERITIES = list(Severity)
 SIX = Decimal("0.000001")
 Key = tuple[str, UUID]
@@ -74,11 +74,15 @@ def in_force(
     return [rule for rule in chosen.values() if rule.enabled or disabled_too]
 
 
-@on.react_batch(BusinessDayClosed)
-async def watch(events: list[BusinessDayClosed], tx: AsyncSession) -> None:
-    """Judge clients on the day just closed; a day before the last one judged changes nothing."""
-    keys = {(event.entity_id, event.client_id) for event in events}
-    versions = await _versions(tx, {event.entity_id for event in events})
+async def watching(
+    tx: AsyncSession, closes: Sequence[BusinessDayClosed], evaluated: Mapping[CloseKey, Figures]
+) -> Callable[[BusinessDayClosed], Awaitable[None]]:
+    """What judges a client on a day just closed, one call for each of these closes, in order.
+
+    A day before the last one judged changes nothing.
+    """
+    keys = {(event.entity_id, event.client_id) for event in closes}
+    versions = await _versions(tx, {event.entity_id for event in closes})
     states: dict[Key, dict[str, RuleState]] = defaultdict(dict)
     for state in await tx.scalars(select(RuleState).where(tuple_(RuleState.entity_id, RuleState.client_id).in_(keys))):
         states[state.entity_id, state.client_id][state.rule] = state
@@ -87,25 +91,20 @@ async def watch(events: list[BusinessDayClosed], tx: AsyncSession) -> None:
         select(Alert).where(tuple_(Alert.entity_id, Alert.client_id).in_(keys), Alert.status != AlertStatus.CLOSED)
     ):
         alerts[alert.entity_id, alert.client_id][alert.cause] = alert
-    snapshots: dict[tuple[str, UUID, date], list[Snapshot]] = defaultdict(list)
-    days = [(event.entity_id, event.client_id, event.business_date) for event in events]
-    for snapshot in await tx.scalars(
-        select(Snapshot)
-        .where(tuple_(Snapshot.entity_id, Snapshot.client_id, Snapshot.as_of).in_(days))
-        .order_by(Snapshot.currency)
-    ):
-        snapshots[snapshot.entity_id, snapshot.client_id, snapshot.as_of].append(snapshot)
-    usual = await _usual(tx, days, versions)
-    for event in events:
+    usual = await _usual(tx, [(event.entity_id, event.client_id, event.business_date) for event in closes], versions)
+
+    async def judge(event: BusinessDayClosed) -> None:
         key = event.entity_id, event.client_id
         if any(state.as_of >= event.business_date for state in states[key].values()):
-            continue
+            return
         rules = in_force(versions, event.entity_id, event.business_date)
-        figures = snapshots.get((*key, event.business_date), [])
-        _judge(tx, event, rules, states[key], alerts[key], figures, usual)
+        snapshots = evaluated[(*key, event.business_date)].snapshots
+        await _judge(tx, event, rules, states[key], alerts[key], snapshots, usual)
+
+    return judge
 
 
-def _judge(
+async def _judge(
     tx: AsyncSession,
     event: BusinessDayClosed,
     rules: list[WarningRule],
@@ -129,7 +128,7 @@ def _judge(
             _breached(tx, event, rule, found, alerts)
         elif step is Step.CLEARED and found is not None:
             _tell_cleared(tx, event, rule, found)
-    _end(tx, event, rules, states, alerts)
+    await _end(tx, event, rules, states, alerts)
 
 
 async def _usual(tx: AsyncSession, days: list[CloseKey], versions: list[WarningRule]) -> Usual:
@@ -232,7 +231,7 @@ def _tell_cleared(tx: AsyncSession, event: BusinessDayClosed, rule: WarningRule,
     )
 
 
-def _end(
+async def _end(
     tx: AsyncSession,
     event: BusinessDayClosed,
     rules: list[WarningRule],
@@ -241,8 +240,9 @@ def _end(
 ) -> None:
     """Close alerts whose every rule has cleared; escalate those past their due date."""
     still = {rule.cause for rule in rules if states[rule.rule].breached}
-    for cause, alert in alerts.items():
+    for cause, alert in sorted(alerts.items()):
         if cause not in still:
+            del alerts[cause]
             alert.close(AlertOutcome.CLEARED, event.business_date)
             emit(
                 tx,
@@ -251,6 +251,7 @@ def _end(
                 ),
                 cause=event,
             )
+            await tx.flush()  # before another alert of this cause is written
         elif alert.escalate(event.business_date):
             emit(
                 tx,
