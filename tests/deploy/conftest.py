@@ -2,6 +2,7 @@
 kubernetes-validate), by tools.lock, in an environment of their own outside the checkout."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import runpy
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -70,8 +71,8 @@ def run(tools: Path) -> Run:
     return run
 
 
-@pytest.fixture
-def fresh_database(postgres_url: str) -> Iterator[str]:
+@contextlib.contextmanager
+def database(postgres_url: str) -> Generator[str]:
     """The address of an empty database, in libpq's form; dropped afterwards."""
     server = postgres_url.replace("postgresql+asyncpg://", "postgresql://")
     name = f"deployed_{uuid.uuid4().hex[:12]}"
@@ -84,8 +85,24 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
             await connection.close()
 
     asyncio.run(execute(f"CREATE DATABASE {name}"))
-    yield f"{server.rpartition('/')[0]}/{name}"
-    asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def fresh_database(postgres_url: str) -> Iterator[str]:
+    """A database of the test's own."""
+    with database(postgres_url) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def databases(postgres_url: str) -> Iterator[Callable[[], str]]:
+    """Databases of the module's own, as many as are asked for."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(database(postgres_url))
 
 
 LONG = {

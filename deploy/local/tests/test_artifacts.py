@@ -47,6 +47,12 @@ async def repository(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Repositor
         yield repository
 
 
+def test_a_coordinate_may_name_its_packaging(tmp_path: Path) -> None:
+    zipped = Artifact("x", "org.example:thing:1.0@zip", 1, "")
+    assert zipped.path(tmp_path).name == "thing-1.0.zip"
+    assert GOOD.path(tmp_path).name == "thing-1.0.jar"
+
+
 async def fetched(artifact: Artifact, cache: Path) -> Path:
     (path,) = await asyncio.to_thread(fetch, [artifact], cache)
     return path

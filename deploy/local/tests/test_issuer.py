@@ -11,7 +11,8 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from localplatform.issuer import AUDIENCE, CLIENT, Issuer
+from localplatform.issuer import Issuer
+from localplatform.topology import AUDIENCE, CLIENT
 
 URL = "http://issuer.test"
 

@@ -21,11 +21,10 @@ from rich.status import Status
 from rich.table import Table
 
 from localplatform import artifacts, checks, directories, kafka, logs, postgresql, seed
-from localplatform.issuer import CLIENT
 from localplatform.platform import ROOT, Platform, read_status
 from localplatform.processes import StartFailed
 from localplatform.program import surroundings
-from localplatform.topology import SERVICES, Ports, WrongPort, remembered
+from localplatform.topology import CLIENT, SERVICES, Ports, WrongPort, remembered
 
 ROLES = (
     "relationship_manager",

@@ -45,7 +45,7 @@ def silent(name: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One line of the lock."""
+    """One line of the lock. The coordinate is group:name:version[:classifier][@packaging], jar by default."""
 
     section: str
     coordinate: str
@@ -54,9 +54,10 @@ class Artifact:
 
     def path(self, cache: Path) -> Path:
         """Where it lies in the cache, laid out as a Maven repository."""
-        group, name, version, *classifier = self.coordinate.split(":")
+        coordinate, _, packaging = self.coordinate.partition("@")
+        group, name, version, *classifier = coordinate.split(":")
         component = MavenContext(repo_cache=cache / "maven").project(group, name).at_version(version)
-        path = component.artifact(classifier[0] if classifier else "").cached_path
+        path = component.artifact(classifier[0] if classifier else "", packaging or "jar").cached_path
         if path is None:
             raise DownloadFailed(f"{self.coordinate} is not a Maven coordinate.")
         return path

@@ -5,12 +5,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from eventing.kafka import SeekingConsumer
+if TYPE_CHECKING:  # two seconds of `./crm up`, for an annotation
+    from eventing.kafka import SeekingConsumer
 
 QUIET = 4
 PAUSE = 0.4
@@ -39,7 +40,7 @@ class Flow:
     def __init__(self, databases: Mapping[str, str], bootstrap: str) -> None:
         self._databases = databases
         kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-        self._consumer = cast(SeekingConsumer, kafka)
+        self._consumer = cast("SeekingConsumer", kafka)
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel
 
-AUDIENCE = "factoring-crm"
-CLIENT = "crm"
+from localplatform.topology import AUDIENCE, CLIENT
+
 LIFETIME = 12 * 3600
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localplatform.issuer import AUDIENCE
 from localplatform.processes import free_ports
 
+AUDIENCE = "factoring-crm"
+CLIENT = "crm"
 SERVICES = ("client", "risk", "engagement", "performance")
 APIS = tuple(f"{service}-api" for service in SERVICES)
 WORKERS = tuple(f"{service}-worker" for service in SERVICES)

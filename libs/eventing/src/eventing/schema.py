@@ -8,11 +8,15 @@ event until it is replayed and 30 days more, a discarded one for ever (it is an 
 for ever.
 """
 
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
-from alembic.operations import Operations
 from sqlalchemy.dialects.postgresql import JSONB
+
+if TYPE_CHECKING:  # half a second of every start, for an annotation
+    from alembic.operations import Operations
 
 METADATA: Final = sa.MetaData()
 _stamp: Final = sa.DateTime(timezone=True)
