@@ -1,5 +1,6 @@
 """KPIs against a second computation from a raw dump of the topics, with late, reversed and repeated events in it."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,10 +22,12 @@ KPIS = ("complaint-deadlines-kept", "visits-on-time", "portfolio-overdue-rate")
 
 
 @pytest.fixture(scope="module")
-async def seeded(platform: RunningPlatform) -> None:
-    """The synthetic portfolio, as `./crm up` loads it the first time."""
-    await seed.first_time(platform.platform, Console(stderr=True))
+async def seeded(platform: RunningPlatform) -> str:
+    """The synthetic portfolio, as `./crm up` loads it the first time; what that prints."""
+    console = Console(stderr=True, record=True, width=120)
+    await seed.first_time(platform.platform, console)
     await platform.settled(1800)
+    return console.export_text()
 
 
 def cny(amount: str | Decimal) -> Money:
@@ -88,8 +91,17 @@ async def visits_and_complaints(platform: RunningPlatform) -> None:
             assert answer.status_code == 200, answer.text
 
 
+async def test_the_first_start_shows_who_goes_bad_and_who_recovers(seeded: str) -> None:
+    lines = [re.split(r"\s{2,}", line.strip()) for line in seeded.splitlines()]
+    shown = {line[0]: line[1:] for line in lines}
+    going_bad, recovered, everyone = shown["Harbour Textiles"], shown["Lakeside Foods"], shown["all"]
+    assert (Decimal(going_bad[2].rstrip("%")) > 50, int(going_bad[3]) > 0) == (True, True)
+    assert (Decimal(recovered[2].rstrip("%")) < 10, int(recovered[3]) > 0) == (True, True)
+    assert everyone[3:5] == [going_bad[3], recovered[3]], "nobody else is or was warned of"
+
+
 async def test_every_kpi_equals_a_second_computation_from_the_topics(
-    platform: RunningPlatform, bus: Bus, seeded: None
+    platform: RunningPlatform, bus: Bus, seeded: str
 ) -> None:
     ledger = await bus.told("ledger.events", where=lambda told: told.data["entity_id"] == BANK)
     collected = [each for each in ledger if each.type == "ledger.receivable-collected"]
@@ -125,7 +137,7 @@ async def test_every_kpi_equals_a_second_computation_from_the_topics(
 
 
 async def test_what_was_published_last_is_what_a_reader_computes(
-    platform: RunningPlatform, bus: Bus, seeded: None
+    platform: RunningPlatform, bus: Bus, seeded: str
 ) -> None:
     async def differences() -> list[tuple[str, str, str]] | None:
         """None while nothing is published: it comes about three seconds after what it measures, worker permitting."""
