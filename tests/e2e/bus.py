@@ -54,7 +54,9 @@ class Bus:
 
     async def told(self, *topics: str, where: Callable[[Told], bool] = lambda _: True) -> list[Told]:
         """Everything on these topics up to now, partition by partition in order."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         found: list[Told] = []
         async with consumer:
             partitions = [TopicPartition(topic, number) for topic in topics for number in range(12)]

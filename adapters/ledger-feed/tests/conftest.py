@@ -87,7 +87,9 @@ def consume(kafka_bootstrap: str, topic: str) -> Consume:
     """consume() → per partition, the (ce_id, event) of every record in its order."""
 
     async def _consume() -> list[list[Told]]:
-        consumer: Any = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, enable_auto_commit=False)
+        consumer: Any = AIOKafkaConsumer(
+            bootstrap_servers=kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         await consumer.start()
         try:
             partitions = [TopicPartition(topic, nth) for nth in range(12)]
