@@ -1,0 +1,1 @@
+"""Measurements as ratios: every figure stands beside its peer or limit, measured in the same run."""
