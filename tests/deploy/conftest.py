@@ -119,7 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out those nobody asked for."""
-    for item in items:
-        for name in LONG:
-            if item.get_closest_marker(name) and name not in config.option.markexpr:
-                item.add_marker(pytest.mark.skip(reason=f"only with -m {name}"))
+    unasked = [name for name in LONG if name not in config.option.markexpr]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unasked)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
