@@ -122,7 +122,8 @@ def test_an_unknown_value_of_a_closed_enumeration_is_refused() -> None:
 
 
 def test_every_open_enumeration_has_its_unknown() -> None:
-    assert {each["UNKNOWN"].value for each in OpenEnum.__subclasses__()} == {"UNKNOWN"}
+    ours = [each for each in OpenEnum.__subclasses__() if each.__module__.startswith("contracts.")]
+    assert {each["UNKNOWN"].value for each in ours} == {"UNKNOWN"}
 
 
 def test_a_naive_time_is_refused_and_an_aware_one_becomes_utc() -> None:

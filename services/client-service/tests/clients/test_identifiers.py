@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from client_service.clients.identifiers import canonical
@@ -44,6 +44,8 @@ def test_every_real_social_credit_code_passes() -> None:
 
 @given(number=st.sampled_from(LEIS), at=st.integers(0, 19), by=st.sampled_from(LEI_ALPHABET))
 def test_an_lei_with_another_character_is_refused(number: str, at: int, by: str) -> None:
+    """MOD 97-10 counts a letter as two digits, so it promises this within digits and within letters only."""
+    assume(by.isdigit() == number[at].isdigit())
     altered = number[:at] + by + number[at + 1 :]
     if altered != number:
         with pytest.raises(ValueError, match="LEI"):
@@ -52,6 +54,7 @@ def test_an_lei_with_another_character_is_refused(number: str, at: int, by: str)
 
 @given(number=st.sampled_from(LEIS), at=st.integers(0, 18))
 def test_an_lei_with_two_characters_exchanged_is_refused(number: str, at: int) -> None:
+    assume(number[at].isdigit() == number[at + 1].isdigit())  # 1B and B1 are the same to it
     altered = number[:at] + number[at + 1] + number[at] + number[at + 2 :]
     if altered != number:
         with pytest.raises(ValueError, match="LEI"):
