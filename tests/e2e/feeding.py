@@ -25,9 +25,10 @@ async def feed(platform: RunningPlatform, state: Path, file: Path, shape: str, e
     return said.decode()
 
 
-def some_rows(path: Path, client: str, most: int) -> Path:
-    """A file of this client's first real invoices."""
+def some_rows(path: Path, client: str, most: int, *, every: int = 1) -> Path:
+    """A file of this client's first real invoices, or of each `every`-th of them."""
     with gzip.open(SALES, "rt", encoding="utf-8") as whole:
-        lines = whole.read().splitlines()
-    path.write_text("\n".join([lines[0], *[line for line in lines if line.startswith(f"{client},")][:most]]) + "\n")
+        header, *lines = whole.read().splitlines()
+    own = [line for line in lines if line.startswith(f"{client},")]
+    path.write_text("\n".join([header, *own[::every][:most]]) + "\n")
     return path
