@@ -18,6 +18,7 @@ from bench.contenders import say, until_stopped
 from contracts.bank.ledger import ReceivableAssigned
 from eventing import Consumer, KafkaSettings, Subscriptions
 from eventing.session import sessions
+from servicekit.processes import spare_the_collector
 
 TOPIC = ReceivableAssigned.topic
 UPSERT = sa.text(
@@ -44,6 +45,7 @@ class Rate:
 
 async def ours(bootstrap: str, dsn: str, group: str, count: int) -> None:
     """eventing's Consumer with a projection's batch handler; what counts has been committed."""
+    spare_the_collector()
     engine = create_async_engine(dsn.replace("postgresql", "postgresql+asyncpg", 1))
     on, rate = Subscriptions(), Rate(count)
 
@@ -77,7 +79,7 @@ async def ours(bootstrap: str, dsn: str, group: str, count: int) -> None:
 
 async def peer(name: str, bootstrap: str, group: str, count: int) -> None:
     """FastStream's subscribers, which only count."""
-    broker, rate, stop = KafkaBroker(bootstrap), Rate(count), until_stopped()
+    broker, rate, stop = KafkaBroker(bootstrap, logger=None), Rate(count), until_stopped()
     options: Any = {"group_id": group, "auto_offset_reset": "earliest", "ack_policy": AckPolicy.ACK}
 
     async def as_bytes(message: KafkaMessage) -> Any:

@@ -20,6 +20,7 @@ from eventing import KafkaSettings, Relay
 from eventing.outbox import HEADERS
 from eventing.schema import outbox
 from eventing.session import sessions, write_last
+from servicekit.processes import spare_the_collector
 
 WRITERS, IN_ONE = 2, 250
 
@@ -44,6 +45,7 @@ def until_stopped() -> asyncio.Event:
 
 async def relay(dsn: str, bootstrap: str) -> None:
     """Ours, as a worker runs it."""
+    spare_the_collector()
     stop = until_stopped()
     say(ready=True)
     await Relay(dsn, KafkaSettings(bootstrap)).run(stop)

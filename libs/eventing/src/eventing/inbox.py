@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -277,8 +278,8 @@ class Consumer:
         stream.begins.update(ends)
         for partition, stands in moved.items():
             stream.seek(partition, stands)
-        for ce_type, outcome in outcomes:
-            metrics.EVENTS.labels(group.id, ce_type, outcome).inc()
+        for (ce_type, outcome), times in Counter(outcomes).items():
+            metrics.EVENTS.labels(group.id, ce_type, outcome).inc(times)
 
     async def _effect(
         self, tx: AsyncSession, group: Group, topic: str, records: Sequence[Record], culprit: ToPark | None

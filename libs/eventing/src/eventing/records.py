@@ -136,7 +136,8 @@ def read(record: Record, heard: Mapping[str, Heard]) -> Read:
             raise ForeignTopic(f"{ce_type} belongs on {listener.event.topic}")
         envelope = wire.read_headers((name, value) for name, value in record.headers if value is not None)
         event = listener.event.model_validate_json(record.value or b"")
-        if record.key is None or record.key != event.key.encode():
+        key = event.key
+        if record.key is None or record.key != key.encode():
             raise WrongKey(f"the key of {ce_type} is its {listener.event.key_field}")
     except RecordFault as fault:
         return Faulty(record, fault)
@@ -149,7 +150,7 @@ def read(record: Record, heard: Mapping[str, Heard]) -> Read:
     meta = Meta(
         id=envelope.id,
         known_at=known_at(record),
-        key=event.key,
+        key=key,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
