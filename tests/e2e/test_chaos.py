@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from bus import Bus, eventually
@@ -37,6 +38,14 @@ ORDERED = ("exposure-changed", "alert-", "indicator-", "ledger-break-")
 
 async def pid(platform: RunningPlatform, name: str) -> int | None:
     return platform.pid(name)
+
+
+async def answers(platform: RunningPlatform, service: str) -> bool:
+    async with platform.http(service, "auditor", "NOBODY") as http:
+        try:
+            return (await http.get("/health/ready")).is_success
+        except httpx.TransportError:
+            return False
 
 
 async def storm(platform: RunningPlatform, chance: random.Random) -> Counter[tuple[str, str]]:
@@ -108,6 +117,7 @@ async def test_the_end_state_is_that_of_an_undisturbed_run(
     assert len(both_ordered[0]) > 100
     assert both_ordered[1] == both_ordered[0]
 
+    await eventually(partial(answers, platform, "risk"), bool)
     figures: dict[str, Any] = {}
     for system in (calm, stormy):
         async with platform.http("risk", "risk_officer", system.upper()) as risk:
