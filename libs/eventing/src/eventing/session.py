@@ -146,31 +146,6 @@ def sessions(
     return async_sessionmaker(engine, sync_session_class=LastWriting, expire_on_commit=False, info={_SOURCE: source})
 
 
-def _one_statement(
-    rows: Sequence[tuple[sa.Table, Mapping[str, Any]]], dialect: Dialect
-) -> tuple[str, tuple[list[Any], ...]]:
-    """All rows as one `WITH a AS (INSERT … SELECT … FROM unnest(…)), b AS (…) SELECT`, in the order they were given."""
-    groups: dict[tuple[sa.Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
-    for table, row in rows:
-        groups.setdefault((table, tuple(row)), []).append(row)
-    inserts: list[str] = []
-    parameters: list[list[Any]] = []
-    for number, ((table, columns), group) in enumerate(groups.items()):
-        kinds = [_kind(table.c[name].type, dialect) for name in columns]
-        first = len(parameters) + 1
-        arrays = ", ".join(f"${first + i}::{kind.array}[]" for i, kind in enumerate(kinds))
-        names = ", ".join(f'"{name}"' for name in columns)
-        values = ", ".join(f"u.c{i}{kind.cast}" for i, kind in enumerate(kinds))
-        aliases = ", ".join(f"c{i}" for i in range(len(columns)))
-        inserts.append(
-            f'w{number} AS (INSERT INTO "{table.name}" ({names}) SELECT {values} FROM unnest({arrays}) AS u({aliases})'  # noqa: S608 - names from our own Table objects
-            ")"
-        )
-        for name, kind in zip(columns, kinds, strict=True):
-            parameters.append([row[name] if row[name] is None else kind.bind(row[name]) for row in group])
-    return f"WITH {', '.join(inserts)} SELECT 1", tuple(parameters)
-
-
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """How a column's values travel in an array parameter."""
@@ -178,6 +153,42 @@ class _Kind:
     array: str
     cast: str
     bind: Callable[[Any], Any]
+
+
+def _one_statement(
+    rows: Sequence[tuple[sa.Table, Mapping[str, Any]]], dialect: Dialect
+) -> tuple[str, tuple[list[Any], ...]]:
+    """All rows as one `WITH a AS (INSERT … SELECT … FROM unnest(…)), b AS (…) SELECT`, in the order they were given."""
+    groups: dict[tuple[sa.Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
+    for table, row in rows:
+        groups.setdefault((table, tuple(row)), []).append(row)
+    statement, kinds = _statement(tuple(groups), dialect)
+    return statement, tuple(
+        [row[name] if row[name] is None else kind.bind(row[name]) for row in group]
+        for ((_, columns), group), of in zip(groups.items(), kinds, strict=True)
+        for name, kind in zip(columns, of, strict=True)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _statement(
+    shapes: tuple[tuple[sa.Table, tuple[str, ...]], ...], dialect: Dialect
+) -> tuple[str, tuple[tuple[_Kind, ...], ...]]:
+    """The statement for rows of these tables and columns, and how each column's values travel in it."""
+    inserts: list[str] = []
+    kinds = tuple(tuple(_kind(table.c[name].type, dialect) for name in columns) for table, columns in shapes)
+    first = 1
+    for number, ((table, columns), of) in enumerate(zip(shapes, kinds, strict=True)):
+        arrays = ", ".join(f"${first + i}::{kind.array}[]" for i, kind in enumerate(of))
+        names = ", ".join(f'"{name}"' for name in columns)
+        values = ", ".join(f"u.c{i}{kind.cast}" for i, kind in enumerate(of))
+        aliases = ", ".join(f"c{i}" for i in range(len(columns)))
+        inserts.append(
+            f'w{number} AS (INSERT INTO "{table.name}" ({names}) SELECT {values} FROM unnest({arrays}) AS u({aliases})'  # noqa: S608 - names from our own Table objects
+            ")"
+        )
+        first += len(columns)
+    return f"WITH {', '.join(inserts)} SELECT 1", kinds
 
 
 def _as_is(value: Any) -> Any:
