@@ -45,26 +45,28 @@ async def performance(template: Template) -> AsyncIterator[Harness]:
 Staffed = Callable[[], Awaitable[tuple[UUID, UUID]]]
 
 
-@pytest.fixture
-def staffed(performance: Harness, names: Names) -> Staffed:
+async def set_up(performance: Harness) -> tuple[UUID, UUID]:
     """The organisation: Li, Wang and their lead in team NORTH, Zhou in team SOUTH. Gives both teams' ids."""
+    names = Names()
+    bank = performance.client("administrator", entity_id=names.entity)
+    await bank.put(f"/organisation/units/{names.entity}", json={"kind": "entity"})
+    teams: list[UUID] = []
+    for code in ("NORTH", "SOUTH"):
+        answer = await bank.put(f"/organisation/units/{code}", json={"kind": "team", "parent": names.entity})
+        teams.append(UUID(answer.json()["team_id"]))
+    for who, team, role in (
+        (names.li, teams[0], StaffRole.RELATIONSHIP_MANAGER),
+        (names.wang, teams[0], StaffRole.RELATIONSHIP_MANAGER),
+        (names.lead, teams[0], StaffRole.TEAM_LEAD),
+        (names.zhou, teams[1], StaffRole.RELATIONSHIP_MANAGER),
+    ):
+        body = {"staff_id": str(who), "team_id": str(team), "role": role, "joined_on": str(date(2025, 1, 1))}
+        answer = await bank.post("/staff", json=body)
+        assert answer.status_code == 201, answer.text
+    return teams[0], teams[1]
 
-    async def set_up() -> tuple[UUID, UUID]:
-        bank = performance.client("administrator", entity_id=names.entity)
-        await bank.put(f"/organisation/units/{names.entity}", json={"kind": "entity"})
-        teams: list[UUID] = []
-        for code in ("NORTH", "SOUTH"):
-            answer = await bank.put(f"/organisation/units/{code}", json={"kind": "team", "parent": names.entity})
-            teams.append(UUID(answer.json()["team_id"]))
-        for who, team, role in (
-            (names.li, teams[0], StaffRole.RELATIONSHIP_MANAGER),
-            (names.wang, teams[0], StaffRole.RELATIONSHIP_MANAGER),
-            (names.lead, teams[0], StaffRole.TEAM_LEAD),
-            (names.zhou, teams[1], StaffRole.RELATIONSHIP_MANAGER),
-        ):
-            body = {"staff_id": str(who), "team_id": str(team), "role": role, "joined_on": str(date(2025, 1, 1))}
-            answer = await bank.post("/staff", json=body)
-            assert answer.status_code == 201, answer.text
-        return teams[0], teams[1]
 
-    return set_up
+@pytest.fixture
+def staffed(performance: Harness) -> Staffed:
+    """`set_up` of the test's own service."""
+    return lambda: set_up(performance)

@@ -23,6 +23,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from servicekit.telemetry import trace_id
 
@@ -440,7 +441,16 @@ async def _on_http(request: Request, error: Exception) -> Response:
     }
     problem = kinds.get(error.status_code, BadRequest)()
     problem.headers = dict(error.headers or {})
+    if error.status_code == 405:
+        problem.headers["Allow"] = ", ".join(_methods_of(request))
     return problem_response(problem)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What the address takes, over all of its routes (the router names the first one's only)."""
+    routes: Sequence[BaseRoute] = request.app.router.routes
+    asked = ({**request.scope, "method": method} for method in ("DELETE", "GET", "PATCH", "POST", "PUT"))
+    return [scope["method"] for scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def _on_database(request: Request, error: Exception) -> Response:

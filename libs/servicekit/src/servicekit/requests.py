@@ -1,8 +1,10 @@
-"""What every request body keeps to: no unknown fields, no control characters, no value that says nothing."""
+"""What every request keeps to: no unknown fields, no control characters, no value that says nothing, dates as dates."""
 
-from typing import TypeVar
+import re
+from datetime import date
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
 from contracts.base import OpenEnum
 
@@ -27,3 +29,20 @@ def known(value: E) -> E:
     if value.name == "UNKNOWN":
         raise ValueError("not a known value")
     return value
+
+
+def _written(form: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if isinstance(value, int | float) or (isinstance(value, str) and not re.match(form, value)):
+            raise ValueError("must be written as in RFC 3339")
+        return value
+
+    return BeforeValidator(check)
+
+
+AS_DATE = _written(r"\d{4}-\d\d-\d\d$")
+AS_TIMESTAMP = _written(r"\d{4}-\d\d-\d\d[Tt ]")
+Date = Annotated[date, AS_DATE]
+"""A date, written as one: Pydantic would take a number of seconds and a moment at midnight as well."""
+Timestamp = Annotated[AwareDatetime, AS_TIMESTAMP]
+"""A moment with its offset, written as one."""

@@ -6,8 +6,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from contracts.base import OpenEnum
+from servicekit import requests
 from servicekit.problems import Invalid
-from servicekit.requests import known
 
 
 class StaffNotStated(Invalid):
@@ -24,11 +24,12 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Known = Annotated[E, AfterValidator(known)]
+Known = Annotated[E, AfterValidator(requests.known)]
 Moment = Annotated[
     AwareDatetime,
     Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2999, 12, 31, tzinfo=UTC)),
     AfterValidator(_in_utc),
+    requests.AS_TIMESTAMP,
 ]
 """A moment in this millennium, stated with its offset; in UTC from here on."""
 Text = Annotated[str, Field(min_length=1, max_length=8000)]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainSerializer, Strict
 
-from servicekit.requests import Body, printable
+from servicekit.requests import AS_DATE, Body, printable
 
 Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(printable)]
 Reason = Annotated[str, Field(min_length=10, max_length=1000), AfterValidator(printable)]
@@ -15,7 +15,7 @@ Reason = Annotated[str, Field(min_length=10, max_length=1000), AfterValidator(pr
 DecimalText = Annotated[Decimal, PlainSerializer(lambda value: f"{value:f}", return_type=str, when_used="json")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code", examples=["CNY"])]
 Positive = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=4, allow_inf_nan=False), Strict(False)]
-Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2200, 1, 1), examples=["2026-11-02"])]
+Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2200, 1, 1), examples=["2026-11-02"]), AS_DATE]
 """A business date that a record can hold."""
 
 

@@ -1,6 +1,6 @@
 """Assigning a relationship manager, and who it was before."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from servicekit.clock import Now
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.problems import problems
-from servicekit.requests import Body
+from servicekit.requests import Body, Date
 
 router = APIRouter(prefix="/clients/{client_id}", tags=["relationship managers"])
 
@@ -37,7 +37,7 @@ class NewManager(Body):
 
     staff_id: UUID
     reason: Line = Field(examples=["Client moved to Shandong"])
-    effective_on: date | None = Field(
+    effective_on: Date | None = Field(
         default=None,
         description="From the start of this day in the legal entity's zone; not in the future. From now if not given.",
         examples=["2026-10-01"],

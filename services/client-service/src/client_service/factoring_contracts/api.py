@@ -37,7 +37,7 @@ from servicekit.concurrency import etag, next_version
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.problems import problems
-from servicekit.requests import Body, known
+from servicekit.requests import Body, Date, known
 
 router = APIRouter(prefix="/clients/{client_id}/contracts", tags=["contracts"])
 
@@ -92,8 +92,8 @@ class NewContract(Body):
     limit: Money
     fees: list[Fee] = Field(default=[], max_length=20)
     dispute_clause: DisputeClause
-    effective_from: date
-    expires_on: date
+    effective_from: Date
+    expires_on: Date
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -109,7 +109,7 @@ class Signature(Body):
 
     model_config = example(signed_on="2026-11-20")
 
-    signed_on: date
+    signed_on: Date
 
 
 class ContractView(BaseModel):

@@ -59,6 +59,7 @@ from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.personal import key_of_person
 from servicekit.problems import NotFound, PreconditionFailed, problems
+from servicekit.requests import Date
 from servicekit.tables import access_member, access_owner
 
 router = APIRouter(prefix="/complaints", tags=["complaints"])
@@ -270,8 +271,8 @@ class ComplaintTotals(BaseModel):
 async def total_complaints(
     tx: ReadTx,
     who: Annotated[Principal, may("complaints:read")],
-    received_from: date | None = None,
-    received_to: date | None = None,
+    received_from: Date | None = None,
+    received_to: Date | None = None,
 ) -> ComplaintTotals:
     """Counts by state and category."""
     overdue = Complaint.missed_at.is_not(None) & Complaint.state.in_(AWAITING_ANSWER)
@@ -323,9 +324,9 @@ async def list_complaints(
     open: Annotated[bool | None, Query(description="true: not yet closed or withdrawn; false: those that are")] = None,
     overdue: Annotated[bool | None, Query(description="true: deadline missed and still no answer")] = None,
     reminded: Annotated[bool | None, Query(description="true: a reminder of the deadline has been given")] = None,
-    due_before: Annotated[date | None, Query(description="Statutory deadline earlier than this day")] = None,
-    received_from: date | None = None,
-    received_to: date | None = None,
+    due_before: Annotated[Date | None, Query(description="Statutory deadline earlier than this day")] = None,
+    received_from: Date | None = None,
+    received_to: Date | None = None,
 ) -> Page[ComplaintLine]:
     """Complaints that the caller may see, the most urgent deadline first."""
     wanted = sa.select(Complaint, resolved(Complaint.client_id)).where(_seen(who))
@@ -619,7 +620,7 @@ class Withdrawal(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    withdrawn_on: date | None = None
+    withdrawn_on: Date | None = None
 
 
 @router.post("/{complaint_id}/withdraw", responses=problems(UnknownComplaint, ComplaintEnded, WithdrawnOutOfRange))

@@ -22,6 +22,7 @@ from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.personal import key_of_person
 from servicekit.problems import NotFound, problems
+from servicekit.requests import Date
 
 router = APIRouter(tags=["contacts"])
 
@@ -65,7 +66,7 @@ class NewContact(BaseModel):
     debtor_id: UUID | None = Field(default=None, description="The debtor, where it was a debtor of the client.")
     contact_person_id: UUID | None = None
     next_step: Code | None = None
-    next_step_on: date | None = None
+    next_step_on: Date | None = None
     note: Text | None = None
 
 
@@ -183,7 +184,7 @@ async def list_contacts(
     channel: Annotated[Known[Channel] | None, Query()] = None,
     direction: ContactDirection | None = None,
     outcome: Annotated[Known[ContactOutcome] | None, Query()] = None,
-    next_step_by: Annotated[date | None, Query(description="Only contacts whose next step is due by this day")] = None,
+    next_step_by: Annotated[Date | None, Query(description="Only contacts whose next step is due by this day")] = None,
 ) -> Page[ContactLine]:
     """Contacts that the caller may see, the latest first."""
     wanted = sa.select(Contact, resolved(Contact.client_id)).where(visible(who, Contact.client_id, Contact.entity_id))

@@ -38,6 +38,7 @@ from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.personal import key_of_person
 from servicekit.problems import NotFound, PreconditionFailed, problems
+from servicekit.requests import Date
 from servicekit.tables import access_owner
 
 router = APIRouter(prefix="/visits", tags=["visits"])
@@ -64,8 +65,8 @@ class NewVisit(BaseModel):
 
     client_id: UUID
     reason: Literal["manual", "scheduled"] = "manual"
-    due_on: date
-    agreed_for: date | None = None
+    due_on: Date
+    agreed_for: Date | None = None
 
 
 class Cause(BaseModel):
@@ -190,7 +191,7 @@ async def list_visits(
     open: Annotated[bool | None, Query(description="true: planned or missed, so still to be done")] = None,
     overdue: Annotated[bool | None, Query(description="true: missed and not made up for")] = None,
     reason: Annotated[Known[VisitReason] | None, Query()] = None,
-    due_before: Annotated[date | None, Query(description="Due earlier than this day")] = None,
+    due_before: Annotated[Date | None, Query(description="Due earlier than this day")] = None,
     manager_id: Annotated[UUID | None, Query(description="Visits to the clients of this relationship manager")] = None,
 ) -> Page[VisitLine]:
     """Visits that the caller may see, the most urgent first: a manager's own due list, a lead's of the team."""
@@ -228,8 +229,8 @@ class Rescheduling(BaseModel):
 
     model_config = example(agreed_for="2026-12-09") | ConfigDict(extra="forbid")
 
-    due_on: date | None = None
-    agreed_for: date | None = None
+    due_on: Date | None = None
+    agreed_for: Date | None = None
 
 
 @router.patch(
@@ -273,7 +274,7 @@ class Report(BaseModel):
         },
     )
 
-    completed_on: date
+    completed_on: Date
     staff_id: UUID | None = None
     met_id: UUID | None = Field(default=None, description="The contact person met, by id.")
     needs: Annotated[list[Code], Field(max_length=20)] = []

@@ -20,6 +20,7 @@ from servicekit.auth import Principal, may
 from servicekit.clock import Now
 from servicekit.database import ReadTx
 from servicekit.problems import problems
+from servicekit.requests import Date
 
 router = APIRouter(prefix="/staff", tags=["portfolios"])
 
@@ -45,7 +46,7 @@ async def get_portfolio(
     tx: ReadTx,
     who: Annotated[Principal, may("portfolios:read")],
     now: Now,
-    on: date | None = None,
+    on: Date | None = None,
 ) -> Portfolio:
     """The portfolio on a day; today's if none is given."""
     known = sa.select(StaffMember.staff_id).where(

@@ -18,6 +18,7 @@ from servicekit.clock import Now
 from servicekit.database import ReadTx, Tx
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import Invalid, NotFound, problems
+from servicekit.requests import Date
 
 router = APIRouter(prefix="/staff", tags=["staff"])
 
@@ -36,20 +37,20 @@ class NewStaff(BaseModel):
     staff_id: UUID
     team_id: UUID
     role: StaffRole
-    joined_on: date = Field(examples=["2026-01-05"])
+    joined_on: Date = Field(examples=["2026-01-05"])
 
 
 class Move(BaseModel):
     """To which team, from which day on."""
 
     team_id: UUID
-    moved_on: date = Field(examples=["2026-07-01"])
+    moved_on: Date = Field(examples=["2026-07-01"])
 
 
 class Leaving(BaseModel):
     """From which day on."""
 
-    left_on: date = Field(examples=["2026-10-31"])
+    left_on: Date = Field(examples=["2026-10-31"])
 
 
 class StaffView(BaseModel):

@@ -48,7 +48,7 @@ from servicekit.concurrency import IfMatch, etag, next_version
 from servicekit.database import ReadTx, Tx
 from servicekit.examples import example
 from servicekit.problems import Invalid, problems
-from servicekit.requests import Body, known
+from servicekit.requests import Body, Timestamp, known
 from servicekit.scheduling import cancel, schedule
 
 router = APIRouter(tags=["limits"])
@@ -92,7 +92,7 @@ class NewReservation(Body):
 
     amount: NewMoney
     debtor_id: UUID | None = None
-    expires_at: AwareDatetime = Field(examples=["2026-11-03T10:00:00Z"])
+    expires_at: Timestamp = Field(examples=["2026-11-03T10:00:00Z"])
 
 
 class LimitView(BaseModel):

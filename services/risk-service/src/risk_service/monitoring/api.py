@@ -30,12 +30,13 @@ from servicekit.database import ReadTx
 from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import NotFound, problems
+from servicekit.requests import Timestamp
 
 router = APIRouter(tags=["indicators"])
 Reader = Annotated[Principal, may("indicators:read")]
 Window = Annotated[int, Query(ge=1, le=1830, description="Days of sales that DSO and dilution look at")]
 KnownAt = Annotated[
-    AwareDatetime | None, Query(description="As it was known at this broker time; default: all that is known now")
+    Timestamp | None, Query(description="As it was known at this broker time; default: all that is known now")
 ]
 
 

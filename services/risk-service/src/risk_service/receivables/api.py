@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy import and_, func, select
 
 from risk_service.clients.model import UnknownClient
@@ -21,6 +21,7 @@ from servicekit.database import ReadTx
 from servicekit.examples import example
 from servicekit.pagination import Page, Paging, paginate, total_of
 from servicekit.problems import problems
+from servicekit.requests import Timestamp
 
 router = APIRouter(tags=["receivables"])
 Reader = Annotated[Principal, may("receivables:read")]
@@ -87,7 +88,7 @@ async def list_receivables(
     who: Reader,
     page: Paging,
     as_of: Day | None = None,
-    known_at: AwareDatetime | None = None,
+    known_at: Timestamp | None = None,
     debtor_id: UUID | None = None,
     open_only: Annotated[bool, Query(description="Only what is not settled")] = False,
     overdue_only: Annotated[bool, Query(description="Only what is past due")] = False,
