@@ -10,6 +10,7 @@ from client_service.permissions import PERMISSIONS
 from client_service.testing import LI, NORTH_LEAD, TERMS, TODAY, WANG, ZHAO, Desk
 from contracts.client import Stage
 from servicekit.auth import Scope
+from servicekit.testing import Harness, misjudged
 
 ROLES = [
     "relationship_manager",
@@ -69,6 +70,10 @@ def test_every_operation_is_in_this_test() -> None:
 
 def test_the_roles_are_those_of_the_tokens() -> None:
     assert sorted(PERMISSIONS) == sorted(ROLES)
+
+
+async def test_every_role_and_nobody_at_every_operation(service: Harness) -> None:
+    assert await misjudged(service) == []
 
 
 async def call(caller: httpx.AsyncClient, operation: str, ids: dict[str, str]) -> int:

@@ -29,6 +29,7 @@ An event whose handler fails makes `receives` raise; pass `may_park=True` where 
 import asyncio
 import contextlib
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,7 +53,7 @@ from eventing.inbox import Consumer
 from eventing.kafka import KafkaSettings
 from eventing.records import StoredRecord
 from eventing.schema import outbox, parked_event
-from servicekit import migrations
+from servicekit import migrations, openapi
 from servicekit.app import Service
 from servicekit.auth import Authenticator, KeySet
 from servicekit.clock import Clock
@@ -311,6 +312,28 @@ class Harness:
         for client in self._clients:
             await client.aclose()
         await self.runtime.close()
+
+
+async def misjudged(harness: Harness) -> list[str]:
+    """Every operation, as every role, as a stranger to the table and without a token: the answers that contradict it.
+
+    401 without a token, 403 that names the permission where the role lacks it, else neither; before the body is read.
+    """
+    found: list[str] = []
+    callers = {role: harness.client(role, staff_id=UUID(int=1)) for role in (*harness.service.permissions, "nobody")}
+    for path, method, operation in openapi.operations(harness.app.openapi()):
+        url = re.sub(r"\{\w+\}", str(UUID(int=1)), path)
+        (permission,) = openapi.permissions_of(operation)
+        answer = await harness.anonymous().request(method, url, content=b"{broken")
+        if answer.status_code != 401:
+            found.append(f"{method} {path} without a token: {answer.status_code}")
+        for role, caller in callers.items():
+            answer = await caller.request(method, url, content=b"{broken")
+            granted = permission in harness.service.permissions.get(role, {})
+            refused = answer.status_code == 403 and permission in answer.json()["detail"]
+            if answer.status_code == 401 or granted == refused:
+                found.append(f"{method} {path} as {role}: {answer.status_code}")
+    return found
 
 
 def _asyncpg(url: str) -> URL:
