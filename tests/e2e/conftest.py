@@ -31,6 +31,7 @@ def traces() -> Iterator[Collector]:
 async def platform(traces: Collector) -> AsyncIterator[RunningPlatform]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", traces.endpoint)
+        environment.setenv("GAUGES_SECONDS", "1")
         async with started_platform() as running:
             yield running
 

@@ -1,11 +1,14 @@
 """From the outbox to Kafka: in order, by one relay, deleting exactly what was acknowledged."""
 
 import asyncio
+import os
 import socket
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from eventing_bus import SOURCE, Bus, running, until
 
 from contracts import wire
 from eventing import KafkaSettings, LeaseLost, Relay, Waker, relay, sessions
+from eventing.waker import CHANNEL
 
 
 async def empty(bus: Bus) -> bool:
@@ -352,3 +356,57 @@ async def test_reading_skips_the_dead_rows_that_an_old_snapshot_keeps(live: Bus)
                 return plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
 
             assert await pages(one.asked) * 5 < await pages(0)
+
+
+@pytest.mark.skipif(
+    "SNAPSHOT_SECONDS" not in os.environ, reason="a measurement of minutes: SNAPSHOT_SECONDS=60 runs it"
+)
+@pytest.mark.timeout(900)
+async def test_an_old_snapshot_held_open_at_full_load_costs_neither_half_the_rate_nor_twice_the_time(live: Bus) -> None:
+    one = live.relay(lease_seconds=10.0)
+    await live.tell(*(live.thing(n) for n in range(1000)))
+    columns = "aggregatetype, aggregateid, type, payload, source, time, specversion, datacontenttype"
+    await live.execute("CREATE TABLE copied AS SELECT * FROM outbox")
+    copy = f"INSERT INTO outbox (id, {columns}) SELECT gen_random_uuid(), {columns} FROM copied"
+    told = 1000
+
+    async def rate(seconds: float) -> float:
+        """Rows a second while more are waiting all the time, over the last ten seconds."""
+        nonlocal told
+        began, marks = time.monotonic(), [(time.monotonic(), one.state.published)]
+        while (now := time.monotonic()) < began + seconds:
+            marks.append((now, one.state.published))
+            while told < one.state.published + 20_000:
+                await live.execute(copy)
+                told += 1000
+            await asyncio.sleep(0.01)
+        await until(lambda: empty(live), 120)
+        since, before = next(mark for mark in marks if mark[0] > began + seconds - 10)
+        return (marks[-1][1] - before) / (marks[-1][0] - since)
+
+    async def latency() -> float:
+        """Median seconds from a row's commit to Kafka's acknowledgement when no other waits."""
+        nonlocal told
+        taken: list[float] = []
+        for _ in range(100):
+            await live.execute(f"{copy} LIMIT 1")
+            told, began = told + 1, time.monotonic()
+            await live.execute(f"NOTIFY {CHANNEL}")
+            while one.state.published < told:  # noqa: ASYNC110 - the state is not an event
+                await asyncio.sleep(0.0005)
+            taken.append(time.monotonic() - began)
+        return median(taken)
+
+    async with running(one.run):
+        await until(lambda: empty(live), 60)
+        calm = await rate(15), await latency()
+        async with live.engine.connect() as report:
+            await report.execution_options(isolation_level="REPEATABLE READ")
+            await report.execute(sa.text("SELECT count(*) FROM outbox"))
+            held = await rate(float(os.environ["SNAPSHOT_SECONDS"])), await latency()
+    said = ", ".join(
+        f"{name}: {n:.0f} rows/s, {s * 1000:.1f} ms" for name, (n, s) in {"calm": calm, "held": held}.items()
+    )
+    print(said)  # noqa: T201 - what was measured is the point
+    assert held[0] * 2 > calm[0], said
+    assert held[1] < calm[1] * 2, said

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -19,6 +20,9 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from contracts import catalogue
+from eventing import topics
+from eventing.kafka import KafkaSettings
 from eventing.schema import relay_lease
 from servicekit.personal import Keyring
 from servicekit.processes import PartEnded, run_parts
@@ -293,3 +297,95 @@ async def test_master_keys_are_rotated_while_the_api_runs_and_a_killed_rotation_
         assert await again.ended() == 0, again.log.read_text()
         assert "3 persons' keys wrapped anew; none is left" in again.log.read_text()
     assert await phones(new) == readable
+
+
+@contextlib.asynccontextmanager
+async def pooled(url: sa.URL, folder: Path) -> AsyncGenerator[int]:
+    """PgBouncer in transaction mode, two connections to the server for all who come; gives its port."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if program is None:
+        pytest.skip("there is no pgbouncer here: Debian's package `pgbouncer` has it (.ci/run installs it as root)")
+    port, server = free_port(), f"host={url.host} port={url.port or 5432} user={url.username}"
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = {server} password='{url.password or ''}'\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
+        "pool_mode = transaction\ndefault_pool_size = 2\nserver_reset_query =\n"
+    )
+    unprivileged = ["-u", "nobody"] if os.getuid() == 0 else []
+    with (folder / "pgbouncer.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(program, *unprivileged, settings, stdout=log, stderr=log)
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                assert process.returncode is None, (folder / "pgbouncer.log").read_text()
+                with contextlib.suppress(OSError):
+                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                    break
+                await asyncio.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_a_pooler_in_transaction_mode_serves_all_but_the_relay_and_its_waking(
+    sample: Harness, provider: tuple[str, TestIssuer], kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    address, issuer = provider
+    direct = sample.settings.database_url.get_secret_value()
+    await asyncio.to_thread(topics.create, KafkaSettings(kafka_bootstrap), catalogue.topics(), replication=1)
+    async with pooled(sample.url, tmp_path) as port:
+        pooler = sample.url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        settings = {"DATABASE_URL": pooler, "DATABASE_POOLER": "true", "DATABASE_DIRECT_URL": direct}
+        async with (
+            started("api", sample, address, tmp_path, **settings) as api,
+            started("worker", sample, address, tmp_path, KAFKA_BOOTSTRAP=kafka_bootstrap, **settings) as worker,
+        ):
+            await api.ready(api.http)
+            await worker.ready(worker.metrics)
+            async with httpx.AsyncClient(base_url=api.http, headers=bearer(issuer, address), timeout=30) as client:
+
+                async def make(n: int) -> None:
+                    note = {"client_id": str(uuid4()), "code": f"N-{n}"}
+                    headers = {"Idempotency-Key": f"key-{n}"}
+                    made, again = [await client.post("/notes", json=note, headers=headers) for _ in range(2)]
+                    assert (made.status_code, again.json()) == (201, made.json()), made.text
+                    path = f"/notes/{made.json()['id']}"
+                    changed = await client.put(path, json={"size": n}, headers={"If-Match": '"1"'})
+                    assert changed.status_code == 200, changed.text
+
+                await asyncio.gather(*map(make, range(40)))
+                async with asyncio.timeout(60), sample.runtime.engine.connect() as connection:
+                    while await connection.scalar(sa.text("SELECT count(*) FROM outbox")):  # noqa: ASYNC110 - another process empties it
+                        await asyncio.sleep(0.1)
+                    served = await connection.execute(
+                        sa.text(
+                            "SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                            " AND pid <> pg_backend_pid() GROUP BY 1"
+                        )
+                    )
+            connections = {str(name): count for name, count in served}
+            assert connections.pop("eventing-relay") == 1
+            assert sum(connections.values()) <= 2 + 2, connections  # the pooler's, and each process's waker
+            for each in (api, worker):
+                assert each.process.returncode is None, each.log.read_text()
+                assert "prepared statement" not in each.log.read_text()
+
+
+async def test_the_watch_tells_what_waits_with_worker_and_kafka_away(
+    sample: Harness, provider: tuple[str, TestIssuer], tmp_path: Path
+) -> None:
+    await sample.client("risk_officer").post("/notes", json={"client_id": str(uuid4()), "code": "A"})
+    async with started("watch", sample, provider[0], tmp_path) as watch, httpx.AsyncClient() as client:
+
+        async def tell() -> str:
+            return (await client.get(f"{watch.metrics}/metrics")).text
+
+        await watch.ready(watch.metrics)
+        async with asyncio.timeout(60):
+            while "eventing_outbox_rows 1.0" not in (told := await tell()):  # noqa: ASYNC110 - another process looks
+                await asyncio.sleep(0.1)
+        assert "service_ready 1.0" in told
+        watch.process.send_signal(signal.SIGTERM)
+        assert await watch.ended() == 0, watch.log.read_text()

@@ -48,6 +48,10 @@ class RunningPlatform:
         """The settings that a process of this service is started with."""
         return self.platform.environment(service)
 
+    def worker_url(self, service: str) -> str:
+        """Where a worker answers for its health and metrics."""
+        return self.platform.ports.url(f"{service}-worker-metrics")
+
     def names(self) -> list[str]:
         """All processes."""
         return list(self.platform.supervisor.children)

@@ -19,7 +19,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
-from eventing import metrics, topics
+from eventing import topics
 from eventing.alarm import ReleaseLooksBroken
 from eventing.kafka import SeekingConsumer
 from eventing.records import Record
@@ -246,15 +246,11 @@ class KafkaStream(Stream, ConsumerRebalanceListener):
                     self.seek(partition, there)
 
     async def tell(self) -> None:
-        """Commit to Kafka, for lag alone, and set the lag metric."""
+        """Commit to Kafka, for its own tools alone."""
         kafka = self.kafka()
         if kafka is None:
             return
         told = {TopicPartition(self.topic, p): at for p, at in self.consumed.items() if p in self._fetched}
-        for tp, at in told.items():
-            end = kafka.highwater(tp)
-            if end is not None:
-                metrics.LAG.labels(self.group.id, self.topic, tp.partition).set(max(end - at, 0))
         if told:
             try:
                 await asyncio.wait_for(kafka.commit(told), 5)

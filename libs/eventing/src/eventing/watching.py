@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from eventing import metrics
 from eventing.kafka import KafkaSettings
 from eventing.outbox import outbox_depth
-from eventing.schema import consumer_offset
+from eventing.schema import consumer_halt, consumer_offset
 
 _log = logging.getLogger(__name__)
 _TIMEOUT: Final = 10.0
@@ -55,7 +56,7 @@ def _ends(kafka: KafkaSettings, partitions: list[tuple[str, int]]) -> dict[tuple
 
 
 async def observe(connection: AsyncConnection) -> None:
-    """Set the gauges that the database knows: outbox depth and age, parked keys and events."""
+    """Set the gauges that the database knows: outbox depth and age, parked and refused keys, stopped groups."""
     depth = await outbox_depth(connection)
     metrics.OUTBOX_ROWS.set(depth.rows_estimate)
     metrics.OUTBOX_AGE.set(depth.oldest_age_seconds)
@@ -69,18 +70,26 @@ async def observe(connection: AsyncConnection) -> None:
     metrics.PARKED_KEYS.set(keys)
     metrics.PARKED_EVENTS.set(events)
     metrics.REFUSED_KEYS.set(refused)
+    halted = await connection.scalars(sa.select(consumer_halt.c.consumer_group))
+    metrics.HALTED.clear()
+    for group in halted:
+        metrics.HALTED.labels(group).set(1)
 
 
-async def watch(engine: AsyncEngine, stop: asyncio.Event, *, seconds: float = 5.0) -> None:
-    """`observe` every few seconds until `stop`; a database that is away is for others to report."""
+async def watch(engine: AsyncEngine, kafka: KafkaSettings, stop: asyncio.Event, *, seconds: float) -> None:
+    """Bring the gauges up to date every few seconds until `stop`, consumers and relay alive or not."""
     stopping = asyncio.create_task(stop.wait())
     try:
         while not stop.is_set():
             try:
                 async with engine.connect() as connection:
                     await observe(connection)
-            except Exception as error:
-                _log.debug("nothing to observe: %r", error)
+                    for each in await lag(connection, kafka):
+                        labels = each.group, each.topic, each.partition
+                        metrics.CONSUMED.labels(*labels).set(each.consumed)
+                        metrics.LAG.labels(*labels).set(each.records)
+            except (OSError, SQLAlchemyError, KafkaException) as error:
+                _log.warning("the watch waits: %s", type(error).__name__)
             await asyncio.wait({stopping}, timeout=seconds)
     finally:
         stopping.cancel()

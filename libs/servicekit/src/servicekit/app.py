@@ -1,7 +1,8 @@
 """A service on one page: its features in a list, and what the command line can do with them.
 
 Invariants: an operation without a permission stops the start; `api` never talks to Kafka; `worker` holds everything
-that must run once or in the background (relay, consumers, due work, retention) and ends when one of them fails.
+that must run once or in the background (relay, consumers, due work, retention) and ends when one of them fails; `watch`
+tells the metrics of what the worker may no longer tell of itself.
 """
 
 import argparse
@@ -349,9 +350,9 @@ def _migrated(service: Service, rest: Sequence[str]) -> None:
     asyncio.run(migrations.wait(sqlalchemy_url(settings.direct_dsn), migrations.known(service.migrations)))
 
 
-def _run(service: Service, *, api: bool, worker: bool) -> None:
+def _run(service: Service, *, api: bool = False, worker: bool = False, watch: bool = False) -> None:
     settings = load(service.settings)
-    uvloop.run(processes.run(service, settings, api=api, worker=worker))
+    uvloop.run(processes.run(service, settings, api=api, worker=worker, watch=watch))
 
 
 COMMANDS: dict[str, Callable[[Service, Sequence[str]], None]] = {
@@ -363,7 +364,8 @@ COMMANDS: dict[str, Callable[[Service, Sequence[str]], None]] = {
     "migrated": _migrated,
     "rebuild": _rebuild,
     "rewrap": _rewrap,
-    "api": lambda service, rest: _run(service, api=True, worker=False),
-    "worker": lambda service, rest: _run(service, api=False, worker=True),
+    "api": lambda service, rest: _run(service, api=True),
+    "worker": lambda service, rest: _run(service, worker=True),
     "all": lambda service, rest: _run(service, api=True, worker=True),
+    "watch": lambda service, rest: _run(service, watch=True),
 }

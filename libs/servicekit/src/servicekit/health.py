@@ -82,8 +82,11 @@ def install(app: FastAPI, migrations_dir: Path) -> None:
         return await readiness(runtime_of(request), known)
 
 
-async def readiness(runtime: Runtime, known: Sequence[str]) -> Response:
-    """200 when this process can serve: the database answers and is migrated, and the issuer's keys are known."""
+async def readiness(runtime: Runtime, known: Sequence[str], *, tokens: bool = True) -> Response:
+    """200 when this process can serve: the database answers and is migrated, and the issuer's keys are known.
+
+    Without `tokens` to check, the keys are not asked for.
+    """
     checks: dict[str, str] = {}
     if runtime.draining:
         checks["process"] = "shutting down"
@@ -93,9 +96,11 @@ async def readiness(runtime: Runtime, known: Sequence[str]) -> Response:
         checks["database"] = "ok" if current else "migrations are missing: run `migrate`"
     except (OSError, SQLAlchemyError, TimeoutError):
         checks["database"] = "does not answer"
-    if not runtime.authenticator.keys.known:
-        await runtime.authenticator.keys.refresh()
-    checks["identity provider"] = "ok" if runtime.authenticator.keys.known else "its keys are not known yet"
+    if tokens:
+        keys = runtime.authenticator.keys
+        if not keys.known:
+            await keys.refresh()
+        checks["identity provider"] = "ok" if keys.known else "its keys are not known yet"
     good = all(state == "ok" for state in checks.values())
     return JSONResponse(
         {"status": "ready" if good else "not ready", "checks": checks}, status_code=200 if good else 503

@@ -1,4 +1,4 @@
-"""A running process: starts the API, the worker or both, and drains at SIGTERM.
+"""A running process: starts the API, the worker, both, or the watch, and drains at SIGTERM.
 
 Order at the end: readiness turns false, running requests and the running batch finish, connections close. A part that
 fails ends the process with one clear line; whoever supervises it starts it again.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from eventing import watching
 from eventing.waker import Waker
 from servicekit import telemetry
 from servicekit.metrics_port import metrics_app
@@ -34,7 +35,7 @@ class PartEnded(RuntimeError):
     """A part of the process returned though nobody had asked it to."""
 
 
-async def run(service: "Service", settings: ServiceSettings, *, api: bool, worker: bool) -> None:
+async def run(service: "Service", settings: ServiceSettings, *, api: bool, worker: bool, watch: bool = False) -> None:
     """Until SIGTERM or SIGINT, or until a part fails.
 
     Raises:
@@ -66,8 +67,14 @@ async def run(service: "Service", settings: ServiceSettings, *, api: bool, worke
             runtime = await closing.enter_async_context(_open(service.runtime(settings, wake=waker.wake, worker=True)))
             runtimes.append(runtime)
             parts += worker_parts(service, runtime, settings, stop)
+        if watch:
+            runtime = await closing.enter_async_context(_open(service.runtime(settings, worker=True)))
+            runtimes.append(runtime)
+            parts.append(
+                ("watch", watching.watch(runtime.engine, settings.kafka(), stop, seconds=settings.gauges_seconds))
+            )
         if back is not None:
-            parts.append(("metrics", serve(metrics_app(service, runtimes[-1]), back, settings, stop, ())))
+            parts.append(("metrics", serve(metrics_app(service, runtimes[-1], tokens=api), back, settings, stop, ())))
         log.info("%s started: %s", process, ", ".join(name for name, _ in parts))
         try:
             await run_parts(parts, stop, settings.shutdown_seconds)

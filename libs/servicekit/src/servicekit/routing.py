@@ -4,6 +4,7 @@ Order of answers: 401 and 403 before anything is read; 503 while the outbox is f
 the handler; its answer is stored for replay in the same transaction, which commits before the answer is sent.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
@@ -80,7 +81,8 @@ class Route(APIRoute):
             if b"%00" in request.scope.get("query_string", b"") or "\0" in request.url.path:
                 raise NulCharacter
             try:
-                response = await handle(request)
+                async with asyncio.timeout(runtime.settings.request_seconds):  # TimeoutError: the database's absence
+                    response = await handle(request)
             except idempotency.Replayed as replayed:
                 return replayed.response
             tx: AsyncSession | None = request.state.tx

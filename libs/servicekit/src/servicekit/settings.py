@@ -95,9 +95,15 @@ class ServiceSettings(BaseSettings):
     ] = None
     http_host: Annotated[str, Field(description="Address the API listens on")] = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535, description="Port the API listens on")] = 8000
+    request_seconds: Annotated[
+        float, Field(gt=0, description="Longest a request is worked on; then 503, for the database seems to hang")
+    ] = 60.0
     max_body_bytes: Annotated[int, Field(ge=1024, description="Larger request bodies are answered 413")] = 1_000_000
     metrics_host: Annotated[str, Field(description="Address /metrics listens on")] = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=0, le=65535, description="Port of /metrics; 0 switches it off")] = 0
+    gauges_seconds: Annotated[
+        float, Field(gt=0, description="How often worker and watch look at outbox, parked keys, lag and due work")
+    ] = 5.0
     outbox_limit: Annotated[
         int, Field(ge=1, description="Outbox rows above which the API answers changes with 503")
     ] = 1_000_000

@@ -8,15 +8,13 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from eventing.inbox import Consumer
-from eventing.outbox import outbox_depth
 from eventing.relay import Relay
-from eventing.schema import parked_event, parked_key
 from eventing.seen import maintain_inbox
-from servicekit import idempotency, metrics
+from eventing.watching import observe
+from servicekit import idempotency
 from servicekit.runtime import Runtime
 from servicekit.scheduling import Runner
 from servicekit.settings import ServiceSettings
@@ -39,7 +37,7 @@ def worker_parts(
         ("consumer", consumer.run(stop)),
         ("due work", runner.run(stop)),
         ("retention", _every(3600, stop, lambda: retain(runtime))),
-        ("gauges", _every(5, stop, lambda: measure(runtime, runner))),
+        ("gauges", _every(settings.gauges_seconds, stop, lambda: measure(runtime, runner))),
     ]
 
 
@@ -72,10 +70,5 @@ async def retain(runtime: Runtime) -> None:
 async def measure(runtime: Runtime, runner: Runner) -> None:
     """Bring the gauges up to date."""
     async with runtime.engine.connect() as connection:
-        depth = await outbox_depth(connection)
-        parked = sa.select(sa.func.count()).select_from(parked_event).where(parked_event.c.status == "parked")
-        metrics.PARKED_EVENTS.set(await connection.scalar(parked) or 0)
-        metrics.PARKED_KEYS.set(await connection.scalar(sa.select(sa.func.count()).select_from(parked_key)) or 0)
-    metrics.OUTBOX_DEPTH.set(depth.rows_estimate)
-    metrics.OUTBOX_AGE.set(depth.oldest_age_seconds)
+        await observe(connection)
     await runner.measure()
