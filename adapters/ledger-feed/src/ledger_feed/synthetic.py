@@ -180,7 +180,7 @@ class Portfolio:
     # --- who ------------------------------------------------------------------------------------------------------
 
     def _client(self, nth: int) -> Client:
-        rng = Random(f"{self.seed}:client:{nth}")  # noqa: S311 made-up data, not a secret
+        rng = Random(f"{self.seed}:client:{nth}")  # nosec B311 # noqa: S311 made-up data, not a secret
         role = (Role.BAD, Role.RECOVERS)[nth] if nth < 2 else Role.HEALTHY
         trade, industry = TRADES[nth % len(TRADES)]
         word = FIRST_WORDS[nth % len(FIRST_WORDS)]
@@ -207,7 +207,7 @@ class Portfolio:
 
     def _live(self, firm: Client) -> None:
         """All postings of one client from its first batch to the anchor."""
-        rng = Random(f"{self.seed}:life:{firm.nth}")  # noqa: S311 made-up data, not a secret
+        rng = Random(f"{self.seed}:life:{firm.nth}")  # nosec B311 # noqa: S311 made-up data, not a secret
         story = self._story(firm)
         calm = Calm(firm.since, firm.since, firm.since)
         funds: dict[date, int] = defaultdict(int)

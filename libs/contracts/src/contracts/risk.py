@@ -466,7 +466,7 @@ class MitigantKind(OpenEnum):
 class AssetCategory(StrEnum):
     """The five categories of risk classification (closed; 商业银行金融资产风险分类办法, 2023)."""
 
-    PASS = "pass"  # noqa: S105 (a category, not a password)
+    PASS = "pass"  # nosec B105 # noqa: S105 (a category, not a password)
     SPECIAL_MENTION = "special_mention"
     SUBSTANDARD = "substandard"
     DOUBTFUL = "doubtful"

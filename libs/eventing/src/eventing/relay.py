@@ -59,7 +59,7 @@ _THE_ROWS_FAULT: Final = (
 
 _HEADER_COLUMNS: Final = tuple((header, column) for header, column in HEADERS.items())
 _READ: Final = (
-    "SELECT seq, id::text, aggregatetype, aggregateid, type, payload, "  # noqa: S608 - our own column names
+    "SELECT seq, id::text, aggregatetype, aggregateid, type, payload, "  # nosec B608 # noqa: S608 - our own column names
     + ", ".join(column for _, column in _HEADER_COLUMNS)
     + " FROM outbox o WHERE seq > $1 AND aggregatetype <> ALL($2::text[]) AND NOT EXISTS (SELECT 1 FROM relay_refused r"
     " WHERE r.stopped AND r.topic = o.aggregatetype AND r.key = o.aggregateid)"

@@ -97,7 +97,7 @@ async def _create(conn: AsyncConnection | AsyncSession, day: date) -> None:
     await conn.execute(sa.text(f"CREATE TABLE {name} (LIKE inbox INCLUDING ALL)"))
     await conn.execute(
         sa.text(
-            f"WITH moved AS (DELETE FROM inbox_default WHERE ce_time >= '{first}' AND ce_time < '{last}' RETURNING *)"  # noqa: S608 - a day we computed
+            f"WITH moved AS (DELETE FROM inbox_default WHERE ce_time >= '{first}' AND ce_time < '{last}' RETURNING *)"  # nosec B608 # noqa: S608 - a day we computed
             f" INSERT INTO {name} SELECT * FROM moved"
         )
     )

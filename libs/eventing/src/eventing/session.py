@@ -184,7 +184,7 @@ def _statement(
         values = ", ".join(f"u.c{i}{kind.cast}" for i, kind in enumerate(of))
         aliases = ", ".join(f"c{i}" for i in range(len(columns)))
         inserts.append(
-            f'w{number} AS (INSERT INTO "{table.name}" ({names}) SELECT {values} FROM unnest({arrays}) AS u({aliases})'  # noqa: S608 - names from our own Table objects
+            f'w{number} AS (INSERT INTO "{table.name}" ({names}) SELECT {values} FROM unnest({arrays}) AS u({aliases})'  # nosec B608 # noqa: S608 - names from our own Table objects
             ")"
         )
         first += len(columns)
