@@ -167,7 +167,7 @@ def test_changed_settings_roll_the_pods_without_a_release(overlay: Overlay) -> N
     with watched(overlay) as serving:
         changed = overlay.apply()
         overlay.all_available()
-    assert changed == {f"{service}-{process}" for service in SERVICES for process in ("api", "worker")}
+    assert changed == {f"{service}-{process}" for service in SERVICES for process in ("api", "worker", "watch")}
     assert min(serving.fewest[f"{service}-api"] for service in SERVICES) >= 1
 
 

@@ -94,7 +94,7 @@ def test_every_object_is_valid(overlay: Rendered, run: Run, tmp_path: Path, vers
 
 def test_each_service_has_its_processes(overlay: Rendered) -> None:
     found = {(service_of(each), component_of(each)) for each in overlay.ours("Deployment")}
-    assert found == {(service, component) for service in SERVICES for component in ("api", "worker")}
+    assert found == {(service, component) for service in SERVICES for component in ("api", "worker", "watch")}
     jobs = {(service_of(each), component_of(each)) for each in overlay.ours("Job")}
     assert jobs == {*((service, "migrate") for service in SERVICES), ("kafka-topics", "topics")}
 
@@ -251,10 +251,11 @@ def test_only_what_is_needed_goes_in_or_out(overlay: Rendered) -> None:
         for expression in spec["podSelector"].get("matchExpressions", []):
             for component in expression["values"]:
                 reach.setdefault(component, set()).add(name)
-    running = {"postgresql", "identity-provider", "telemetry", "metrics"}
+    running = {"postgresql", "telemetry", "metrics"}
     assert reach == {
-        "api": running,
+        "api": running | {"identity-provider"},
         "worker": running | {"kafka"},
+        "watch": running | {"kafka"},
         "migrate": {"postgresql"},
         "topics": {"kafka"},
     }
