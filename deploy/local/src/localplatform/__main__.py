@@ -20,7 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.status import Status
 from rich.table import Table
 
-from localplatform import artifacts, checks, directories, kafka, logs, postgresql, seed
+from localplatform import artifacts, checks, directories, kafka, logs, postgresql, proofs, sbom, seed
 from localplatform.platform import ROOT, Platform, read_status
 from localplatform.processes import StartFailed
 from localplatform.program import surroundings
@@ -263,6 +263,24 @@ def test(arguments: argparse.Namespace, rest: list[str]) -> int:
     _become(["pytest", *chosen], {})
 
 
+def prove(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """Run a proof and record its outcome in docs/proofs; without a name, list the proofs."""
+    if arguments.name is None:
+        table = Table("proof", "what it proves")
+        for name, proof in proofs.PROOFS.items():
+            table.add_row(name, proof.says)
+        console.print(table)
+        return 0
+    _install()
+    return proofs.prove(arguments.name, rest, ROOT)
+
+
+def print_sbom(arguments: argparse.Namespace) -> int:
+    """Print the bill of materials of requirements.lock, in CycloneDX."""
+    print(json.dumps(sbom.of_lock(ROOT / "requirements.lock", ROOT / "pyproject.toml"), indent=1, sort_keys=True))
+    return 0
+
+
 def _become(module: list[str], environment: Mapping[str, str]) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-m", *module], surroundings(environment))
 
@@ -318,6 +336,9 @@ def parser() -> argparse.ArgumentParser:
     resetting = command("reset", reset, "throw all local state away")
     resetting.add_argument("-y", "--yes", action="store_true", help="do not ask")
     command("test", test, "run every test", passes_on=True)
+    proving = command("prove", prove, "run a proof and record its outcome", passes_on=True)
+    proving.add_argument("name", nargs="?", choices=sorted(proofs.PROOFS))
+    command("sbom", print_sbom, "print the bill of materials")
     return top
 
 
