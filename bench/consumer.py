@@ -16,7 +16,7 @@ from contracts.bank.ledger import ReceivableAssigned
 
 _SPACE = UUID("3f7f3a52-0e5e-4d0b-8f0e-6f2f6b5f5a11")
 TOPIC = ReceivableAssigned.topic
-SINGLES = 10_000
+SINGLES = 5_000
 TABLE = (
     "CREATE TABLE receivable (id uuid PRIMARY KEY, client_id uuid NOT NULL, debtor_id uuid NOT NULL,"
     " amount numeric(20, 4) NOT NULL, due_date date)"

@@ -203,8 +203,8 @@ class Stage:
 
 
 async def fed(data: Path, sizes: Sequence[int]) -> list[Stage]:
-    """The sales file through all four services, in as many parts as sizes (rows; the last takes the rest), each a set
-    of whole firms and a legal entity of its own."""
+    """The sales file through all four services, in as many parts as sizes (rows, at most), each a set of
+    whole firms and a legal entity of its own."""
     async with platform() as running:
         parts = _parts(data / "sales.csv.gz", running.platform.home, sizes)
         return [await _stage(running, file, rows, data / "clients.csv", n) for n, (file, rows) in enumerate(parts)]
@@ -220,7 +220,7 @@ def _parts(sales: Path, home: Path, sizes: Sequence[int]) -> list[tuple[Path, in
         chosen: set[str] = set()
         taken = 0
         for firm, some in sorted(left.items(), key=lambda each: -each[1]):
-            if number == len(sizes) - 1 or taken + some <= size:
+            if taken + some <= size:
                 chosen.add(firm)
                 taken += some
         for firm in chosen:
@@ -240,7 +240,7 @@ async def _stage(running: RunningPlatform, file: Path, rows: int, sellers: Path,
         "--state-dir", str(running.platform.home / f"feed{number}"), "--bootstrap", running.kafka_bootstrap,
         "--client-api", running.urls["client"], "--token", running.token("bank_system", entity),
         "--system", f"vat{number}", "--sellers", str(sellers), "--currency", "CNY", "--term-days", "60",
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     settled: dict[str, float] = {}
     watching = asyncio.create_task(_watch(running, began, settled))
