@@ -159,7 +159,7 @@ def _partitions(names: Iterable[str]) -> list[TopicPartition]:
 
 
 class Child:
-    """A process that answers lines of JSON, or a server of another house; it dies with us."""
+    """A process that answers lines of JSON, or a server of another house; whoever starts it stops it."""
 
     def __init__(self, process: Process, log: Path) -> None:
         self.process, self.log = process, log
