@@ -41,6 +41,28 @@ PROOFS: Mapping[str, Proof] = {
             "services/engagement-service/tests/test_service.py",
         ),
     ),
+    "chaos": Proof(
+        "200 kills and freezes of every kind of process while the feed runs: the end is that of an undisturbed run",
+        ("pytest", "-v", "-p", "no:xdist", "tests/e2e/test_chaos.py"),
+        {"CHAOS_KILLS": "200"},
+    ),
+    "alerts": Proof(
+        "each alert fires and clears under a real Prometheus; what is answered while something is away",
+        ("pytest", "-v", "-p", "no:xdist", "tests/e2e/test_alerts.py", "tests/e2e/test_away.py"),
+    ),
+    "keycloak": Proof(
+        "tokens of a real Keycloak with the shipped realm open what their roles allow, and bad ones nothing",
+        ("pytest", "-v", "-p", "no:xdist", "-m", "keycloak", "tests/deploy"),
+    ),
+    "kubernetes": Proof(
+        "both overlays on a real API server (CONTROL_PLANE names the program that runs one)",
+        ("pytest", "-v", "-p", "no:xdist", "-m", "kubernetes", "tests/deploy"),
+    ),
+    "snapshot": Proof(
+        "a snapshot held open for 60 s at full load: the relay's rate and latency beside those without it",
+        ("pytest", "-s", "-p", "no:xdist", "-m", "snapshot", "libs/eventing/tests/test_relay.py"),
+        {"SNAPSHOT_SECONDS": "60"},
+    ),
     "sbom": Proof(
         "the bill of materials equals requirements.lock and names no address",
         ("pytest", "-q", "-p", "no:xdist", "deploy/local/tests/test_sbom.py"),
