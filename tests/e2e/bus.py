@@ -66,13 +66,16 @@ class Bus:
             while [each for each in partitions if await consumer.position(each) < ends[each]]:
                 for batch in (await consumer.getmany(timeout_ms=500)).values():
                     for record in batch:
+                        headers = {name: value.decode() for name, value in record.headers}
+                        if "ce_type" not in headers:  # another test's bad bytes
+                            continue
                         told = Told(
                             record.topic,
                             record.partition,
                             record.offset,
                             datetime.fromtimestamp(record.timestamp / 1000, UTC),
                             (record.key or b"").decode(),
-                            {name: value.decode() for name, value in record.headers},
+                            headers,
                             json.loads(record.value or b"null"),
                         )
                         if where(told):
