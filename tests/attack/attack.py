@@ -32,7 +32,8 @@ from servicekit.tables import due_work
 from servicekit.testing import Harness, Template
 
 HERE = Path(__file__).parent
-CASES = int(os.environ.get("ATTACK_CASES", "500"))
+SHORT = 500
+CASES = int(os.environ.get("ATTACK_CASES", SHORT))
 TIMEOUT = 900 + CASES
 Known = dict[str, list[Any]]
 """Values that exist, by the name of the parameter or field that takes them."""
@@ -136,9 +137,11 @@ def withstands(target: Target, directory: Path) -> None:
     written.write_text(json.dumps(_exemplary(target)))
     operations = sum(1 for _ in openapi.operations(target.document))
     config = str(HERE / "schemathesis.toml")
+    # Coverage and stateful sequences take minutes a service, whatever is asked for: the long form has them.
+    phases = "examples,coverage,fuzzing,stateful" if CASES > SHORT else "examples,fuzzing"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", str(written)),
-        *("--url", target.url, "--max-examples", str(-(-CASES // operations))),
+        *("--url", target.url, "--max-examples", str(-(-CASES // operations)), "--phases", phases),
     ]
     told = {
         "ATTACK": json.dumps({"tokens": target.tokens, "known": target.known}),
