@@ -3,8 +3,9 @@
 import importlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from contracts import catalogue
 from eventing.subscriptions import groups
 from servicekit.app import Service
 from servicekit.database import make_engine
+from servicekit.settings import ServiceSettings
 
 SERVICES: tuple[str, ...] = ("client", "risk", "engagement", "performance")
 OVERLAYS = ("dev", "prod")
@@ -175,15 +177,15 @@ def test_variables_are_those_the_settings_know_and_none_is_missing(overlay: Rend
     assert "MASTER_KEY_FILE" in overlay.variables(next(containers(overlay.named("Deployment", "client-api"))))
 
 
+def configured(settings: type[ServiceSettings], variables: Mapping[str, object], name: str) -> float:
+    """A number as the manifest sets it, or else by default."""
+    return float(str(variables.get(name.upper()) or settings.model_fields[name].default))
+
+
 def test_a_pod_has_time_to_end_what_it_does(overlay: Rendered) -> None:
     for workload in overlay.ours("Deployment"):
         (container,) = workload["spec"]["template"]["spec"]["containers"]
-        variables = overlay.variables(container)
-        fields = app_of(service_of(workload)).settings.model_fields
-
-        def seconds(name: str) -> float:
-            return float(variables.get(name.upper()) or fields[name].default)  # noqa: B023 (used at once)
-
+        seconds = partial(configured, app_of(service_of(workload)).settings, overlay.variables(container))
         # servicekit.processes: patience + 2 s for all parts, then up to 10 s for the spans that are not exported yet.
         longest = seconds("shutdown_seconds") + 2 + 10
         assert workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > longest
@@ -282,8 +284,8 @@ def test_a_job_changes_its_name_with_the_release_and_nothing_without_it(run: Run
     for name in OVERLAYS:
         folder = tmp_path / "k8s/overlays" / name
 
-        def jobs() -> dict[str, Object]:
-            return {each["metadata"]["name"]: each["spec"] for each in render(run, folder).ours("Job")}  # noqa: B023
+        def jobs(folder: Path = folder) -> dict[str, Object]:
+            return {each["metadata"]["name"]: each["spec"] for each in render(run, folder).ours("Job")}
 
         first = jobs()
         settings = folder / "crm.env"

@@ -18,6 +18,7 @@ import pytest
 from bus import eventually
 from eventing.projections import projection_tables
 from feeding import feed
+from ledger_feed.ledger import COLUMNS
 from localplatform.program import surroundings
 from localplatform.testing import RunningPlatform
 from localplatform.topology import SERVICES
@@ -26,9 +27,6 @@ from servicekit.app import Service
 BANK, SYSTEM = "REBUILD-FACTOR", "rebuild-ledger"
 FIRST, SECOND, GONE = uuid4(), uuid4(), uuid4()
 TODAY = datetime.now(ZoneInfo("Asia/Shanghai")).date()
-COLUMNS = ("posting", "kind", "business_date", "client", "debtor", "receivable", "document", "issue_date", "due_date",
-           "amount", "net", "tax", "funding", "days", "dispute", "detail", "reverses", "reverses_kind", "value_date",
-           "contract")  # fmt: skip
 Body = dict[str, Any]
 Snapshot = dict[str, list[str]]
 

@@ -14,14 +14,12 @@ from zoneinfo import ZoneInfo
 
 from bus import eventually
 from feeding import feed
+from ledger_feed.ledger import COLUMNS
 from localplatform.testing import RunningPlatform
 
 BANK = "STORY-FACTOR"
 MANAGER, LEAD = uuid4(), uuid4()
 TODAY = datetime.now(ZoneInfo("Asia/Shanghai")).date()
-COLUMNS = ("posting", "kind", "business_date", "client", "debtor", "receivable", "document", "issue_date", "due_date",
-           "amount", "net", "tax", "funding", "days", "dispute", "detail", "reverses", "reverses_kind", "value_date",
-           "contract")  # fmt: skip
 
 
 def invoices() -> Iterator[dict[str, str]]:

@@ -1,7 +1,7 @@
 """Contacts over HTTP: log one, read one, list them."""
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -70,19 +70,22 @@ class NewContact(BaseModel):
     note: Text | None = None
 
 
+A_CONTACT: dict[str, Any] = {
+    "contact_person_id": "0199a7c0-3333-7aaa-8aaa-000000000004",
+    "channel": "wechat",
+    "answered_at": "2026-11-03T02:22:00Z",
+    "response_seconds": 420,
+    "outcome": "follow_up",
+    "next_step": "send-statement",
+    "next_step_on": "2026-11-05",
+    "logged_at": "2026-11-03T02:30:00Z",
+}
+
+
 class ContactLine(BaseModel):
     """A contact in a list: everything but the note."""
 
-    model_config = example(
-        contact_person_id="0199a7c0-3333-7aaa-8aaa-000000000004",
-        channel="wechat",
-        answered_at="2026-11-03T02:22:00Z",
-        response_seconds=420,
-        outcome="follow_up",
-        next_step="send-statement",
-        next_step_on="2026-11-05",
-        logged_at="2026-11-03T02:30:00Z",
-    ) | ConfigDict(from_attributes=True)
+    model_config = example(**A_CONTACT) | ConfigDict(from_attributes=True)
 
     id: UUID
     client_id: UUID
@@ -107,17 +110,7 @@ class ContactLine(BaseModel):
 class ContactView(ContactLine):
     """A contact with its note; null where there is none, or where the person was erased."""
 
-    model_config = example(
-        contact_person_id="0199a7c0-3333-7aaa-8aaa-000000000004",
-        channel="wechat",
-        answered_at="2026-11-03T02:22:00Z",
-        response_seconds=420,
-        outcome="follow_up",
-        next_step="send-statement",
-        next_step_on="2026-11-05",
-        logged_at="2026-11-03T02:30:00Z",
-        note="Asks for the October statement.",
-    )
+    model_config = example(**A_CONTACT, note="Asks for the October statement.")
 
     note: str | None = None
 
