@@ -64,14 +64,6 @@ async def shared(template: Template) -> AsyncIterator[Harness]:
         yield harness
 
 
-async def state(service: Harness) -> dict[str, list[str]]:
-    async with service.tx() as tx:
-        return {
-            table: sorted((await tx.scalars(sa.text(f"SELECT {table}::text FROM {table}"))).all())
-            for table in PROJECTIONS
-        }
-
-
 async def empty(service: Harness) -> None:
     """As before anything was heard: the inbox too, so that the same events come again."""
     async with service.tx() as tx, tx.begin():
@@ -95,8 +87,8 @@ async def test_any_interleaving_ends_the_same(
     events = [(uuid4(), event) for event in told]
     await empty(shared)
     await shared.receives(*told, ids=[id for id, _ in events])
-    lived = await state(shared)
+    lived = await shared.rows(*PROJECTIONS)
     again = interleaved(draw, events)
     await empty(shared)
     await shared.receives_together(*(event for _, event in again), ids=[id for id, _ in again], size=size)
-    assert await state(shared) == lived
+    assert await shared.rows(*PROJECTIONS) == lived

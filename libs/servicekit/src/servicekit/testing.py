@@ -298,6 +298,15 @@ class Harness:
             raise AssertionError(f"no {type.__name__} was emitted")
         return found[-1]
 
+    async def rows(self, *tables: str) -> dict[str, list[str]]:
+        """Every row of these tables as text, in no order that could differ: what two ways of getting there compare."""
+        async with self.tx() as tx:
+            texts = {
+                table: sa.select(sa.cast(sa.literal_column(table), sa.Text)).select_from(sa.table(table))
+                for table in tables
+            }
+            return {table: sorted((await tx.scalars(text)).all()) for table, text in texts.items()}
+
     async def forget_emitted(self) -> None:
         """As if the relay had published everything."""
         async with self.tx() as tx, tx.begin():

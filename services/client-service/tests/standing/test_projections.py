@@ -49,14 +49,6 @@ async def shared(template: Template) -> AsyncIterator[Harness]:
         yield harness
 
 
-async def state(service: Harness) -> dict[str, list[str]]:
-    async with service.tx() as tx:
-        return {
-            table: sorted((await tx.scalars(sa.text(f"SELECT {table}::text FROM {table}"))).all())
-            for table in PROJECTIONS
-        }
-
-
 async def empty(service: Harness) -> None:
     async with service.tx() as tx, tx.begin():
         await tx.execute(sa.text(f"TRUNCATE {', '.join(PROJECTIONS)}"))
@@ -76,15 +68,15 @@ def interleaved(draw: st.DataObject, events: Sequence[Event]) -> list[Event]:
 async def test_any_interleaving_ends_the_same(shared: Harness, events: list[Event], draw: st.DataObject) -> None:
     await empty(shared)
     await shared.receives(*events)
-    lived = await state(shared)
+    lived = await shared.rows(*PROJECTIONS)
     await empty(shared)
     await shared.receives_together(*interleaved(draw, events))
-    assert await state(shared) == lived
+    assert await shared.rows(*PROJECTIONS) == lived
 
 
 async def test_every_kind_that_is_heard_leaves_something_about_a_client_not_heard_of(shared: Harness) -> None:
     for kind in HEARD:
         await empty(shared)
-        before = await state(shared)
+        before = await shared.rows(*PROJECTIONS)
         await shared.receives(kind.example())
-        assert await state(shared) != before, kind.__name__
+        assert await shared.rows(*PROJECTIONS) != before, kind.__name__
